@@ -1,0 +1,125 @@
+/**
+ * The PostgreSQL engine: a bounded number of connections behind a queue.
+ *
+ * Kept true:
+ *  1. There are at most `maxConnections`. Who wants one waits in order, in JavaScript; the pool behind the queue never makes anybody wait.
+ *  2. A connection does one thing at a time and is given back when that is done, whatever happened.
+ */
+import type pg from 'pg'
+import { DbClosed } from '../../errors.ts'
+import { Cache } from '../cache.ts'
+import { Gate, type GateLease } from '../gate.ts'
+import { parseQuery, parseScript, postgresTokens, type Dialect } from '../sql.ts'
+import type { BeginOptions, Connection, Engine, Lease, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
+import { PostgresConnection } from './connection.ts'
+import { toOurError } from './errors.ts'
+import { openPool, type PostgresSettings } from './open.ts'
+
+const dialect: Dialect = {
+  tokens: postgresTokens,
+  nestedComments: true,
+  placeholder: index => `$${index}`
+}
+
+/** Connects. Throws `TDM_ERR_DB_OPEN`. */
+export async function openPostgres (settings: PostgresSettings, log: Log): Promise<Engine> {
+  const pool = await openPool(settings, error => { log.warn({ code: (error as { code?: string }).code }, 'an idle connection to PostgreSQL was lost') })
+  return new PostgresEngine(pool, settings)
+}
+
+class PostgresEngine implements Engine {
+  readonly name = 'postgres'
+  readonly #pool: pg.Pool
+  readonly #queries = new Cache<string, Query>(500)
+  readonly #gate: Gate
+  readonly #lent = new Set<PostgresConnection>()
+  #closing: Promise<void> | undefined
+
+  constructor (pool: pg.Pool, settings: PostgresSettings) {
+    this.#pool = pool
+    this.#gate = new Gate(settings.maxConnections, settings.acquireTimeoutMs)
+  }
+
+  parse (sql: string): Query {
+    let query = this.#queries.get(sql)
+    if (query === undefined) this.#queries.set(sql, query = parseQuery(sql, dialect))
+    return query
+  }
+
+  parseScript (sql: string): Script {
+    return parseScript(sql, dialect)
+  }
+
+  // --- on their own ------------------------------------------------------------------------------------------------------------
+
+  async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
+    return await this.#withConnection(query.sql, limits, async connection => await connection.execute(method, query, params, limits))
+  }
+
+  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[]> {
+    const connection = await this.#acquire([], limits, query.sql)
+    try {
+      yield * connection.batches(query, params, limits)
+    } finally {
+      connection.release()
+    }
+  }
+
+  async exec (script: Script, limits: Limits): Promise<void> {
+    await this.#withConnection(script.sql, limits, async connection => { await connection.exec(script, limits) })
+  }
+
+  // --- transactions --------------------------------------------------------------------------------------------------------------
+
+  async begin (options: BeginOptions, held: readonly Lease[], limits: Limits): Promise<Connection> {
+    const connection = await this.#acquire(held, limits, `BEGIN (${options.mode})`)
+    try {
+      await connection.begin(options, limits)
+      return connection
+    } catch (error) {
+      connection.release()
+      throw error
+    }
+  }
+
+  async close (graceMs: number): Promise<void> {
+    return await (this.#closing ??= this.#close(graceMs))
+  }
+
+  async #close (graceMs: number): Promise<void> {
+    await this.#gate.close(graceMs)
+    for (const connection of this.#lent) connection.cut()
+    await this.#pool.end()
+  }
+
+  // --- connections ---------------------------------------------------------------------------------------------------------------
+
+  async #withConnection<T> (sql: string, limits: Limits, task: (connection: PostgresConnection) => Promise<T>): Promise<T> {
+    const connection = await this.#acquire([], limits, sql)
+    try {
+      return await task(connection)
+    } finally {
+      connection.release()
+    }
+  }
+
+  async #acquire (held: readonly Lease[], limits: Limits, sql: string): Promise<PostgresConnection> {
+    if (this.#closing !== undefined) throw new DbClosed()
+    const lease = await this.#gate.acquire(held, limits, sql)
+    try {
+      return await this.#lend(lease)
+    } catch (error) {
+      this.#gate.release(lease)
+      throw toOurError(error, sql)
+    }
+  }
+
+  async #lend (lease: GateLease): Promise<PostgresConnection> {
+    const connection = new PostgresConnection(await this.#pool.connect(), lease, () => {
+      this.#lent.delete(connection)
+      this.#gate.release(lease)
+    })
+    this.#lent.add(connection)
+    return connection
+  }
+}

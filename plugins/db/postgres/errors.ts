@@ -1,0 +1,51 @@
+/** PostgreSQL's errors as ours: the same mistake has the same kind as on SQLite. */
+import { databaseError, isOurs, type ErrorKind } from '../../errors.ts'
+
+/** By SQLSTATE (https://www.postgresql.org/docs/18/errcodes-appendix.html). */
+const kinds: Readonly<Record<string, ErrorKind>> = {
+  23505: 'unique',
+  '23P01': 'unique',
+  23503: 'foreignKey',
+  23001: 'foreignKey',
+  23502: 'notNull',
+  23514: 'check',
+  40001: 'serialization',
+  '40P01': 'deadlock',
+  '55P03': 'busy',
+  25006: 'readonly',
+  57014: 'timeout',
+  '25P04': 'timeout',
+  53100: 'memory',
+  53200: 'memory',
+  54000: 'memory',
+  53300: 'connection',
+  '57P01': 'connection',
+  '57P02': 'connection',
+  '57P03': 'connection',
+  '57P05': 'connection',
+  '25P03': 'connection'
+}
+
+/** By the first two characters of the SQLSTATE. */
+const classes: Readonly<Record<string, ErrorKind>> = {
+  '08': 'connection',
+  42: 'syntax'
+}
+
+/** The SQLSTATE, or '' for an error that the server did not send. */
+export function sqlState (error: unknown): string {
+  const isFromServer = error instanceof Error && 'severity' in error && 'code' in error && typeof error.code === 'string'
+  return isFromServer ? error.code as string : ''
+}
+
+export function toOurError (error: unknown, sql: string): Error {
+  if (isOurs(error)) return error
+  const constraint = error instanceof Error && 'constraint' in error && typeof error.constraint === 'string' ? error.constraint : undefined
+  return databaseError(kindOf(error), sql, { cause: error, constraint })
+}
+
+function kindOf (error: unknown): ErrorKind {
+  const state = sqlState(error)
+  if (state === '') return 'connection'
+  return kinds[state] ?? classes[state.slice(0, 2)] ?? 'other'
+}

@@ -1,0 +1,62 @@
+/** Opens PostgreSQL: the pool of connections, what every session has, and clear errors for a server that cannot be used. */
+import pg from 'pg'
+import { DbOpen } from '../../errors.ts'
+import { sqlState } from './errors.ts'
+import { types } from './values.ts'
+
+export interface PostgresSettings {
+  /** postgres://user:password@host:port/database?sslmode=… */
+  readonly url: string
+  /** The same without the password, for messages. */
+  readonly displayUrl: string
+  readonly maxConnections: number
+  readonly acquireTimeoutMs: number
+  /** An unused connection is closed after this time. */
+  readonly idleTimeoutMs: number
+  /** A connection is not used again when it is older. */
+  readonly lifetimeMs: number
+}
+
+/** A pool whose connections answer in UTC and ISO form. Connects once, so that a wrong address is found now. Throws `TDM_ERR_DB_OPEN`. */
+export async function openPool (settings: PostgresSettings, onIdleError: (error: Error) => void): Promise<pg.Pool> {
+  const pool = new pg.Pool({
+    connectionString: settings.url,
+    max: settings.maxConnections,
+    idleTimeoutMillis: finite(settings.idleTimeoutMs),
+    maxLifetimeSeconds: Math.ceil(finite(settings.lifetimeMs) / 1000),
+    connectionTimeoutMillis: settings.acquireTimeoutMs,
+    application_name: 'fastify-tandem',
+    types,
+    onConnect: prepareSession
+  })
+  pool.on('error', onIdleError)
+  try {
+    const client = await pool.connect()
+    client.release()
+    return pool
+  } catch (error) {
+    await pool.end()
+    throw new DbOpen(settings.displayUrl, explain(error), { cause: error })
+  }
+}
+
+async function prepareSession (client: pg.ClientBase): Promise<void> {
+  await client.query("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'")
+}
+
+/** pg takes 0 for no limit. */
+function finite (ms: number): number {
+  return Number.isFinite(ms) ? ms : 0
+}
+
+function explain (error: unknown): string {
+  const state = sqlState(error)
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (state === '3D000') return 'the server has no database of this name. Create it with "createdb".'
+  if (state.startsWith('28')) return 'the server does not accept this user or password.'
+  if (state === '53300') return 'the server has no connection left. Raise its max_connections or lower DB_POOL_MAX.'
+  if (state === '57P03') return 'the server is starting up or shutting down.'
+  if (code === 'ECONNREFUSED') return 'nothing listens there. Is the server running, and is the port right?'
+  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the host name is not known.'
+  return 'the server cannot be reached or refused; its error is the cause of this one.'
+}

@@ -1,0 +1,97 @@
+/**
+ * What holds for the code that is running now, carried by AsyncLocalStorage: a deadline, a signal, and the current transaction of each database.
+ *
+ * A scope is never changed; a narrower one is made and run in. It carries transaction *objects*, not the fact that there is one: code that runs
+ * after its transaction has ended still finds that transaction, and is refused, instead of falling into somebody else's or into none.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { databaseError } from '../errors.ts'
+import type { Lease, Limits } from './types.ts'
+
+/** What the scope needs to know of a transaction. */
+export interface ScopedTransaction {
+  /** The place among the connections that it holds; undefined before its first statement and after its end. */
+  readonly lease: Lease | undefined
+}
+
+/** A list, innermost first: which transaction is current for which database. `transaction: undefined` is `outsideTx`. */
+interface Link {
+  readonly database: object
+  readonly transaction: ScopedTransaction | undefined
+  readonly outer: Link | undefined
+}
+
+export interface Scope extends Limits {
+  readonly link: Link | undefined
+}
+
+const root: Scope = Object.freeze({ deadline: Infinity, signal: undefined, link: undefined })
+const storage = new AsyncLocalStorage<Scope>()
+
+export function currentScope (): Scope {
+  return storage.getStore() ?? root
+}
+
+/** Runs `fn` in a scope that owes nothing to the one around it. */
+export function runInFreshScope<T> (limits: Partial<Limits>, fn: () => T): T {
+  return storage.run({ deadline: limits.deadline ?? Infinity, signal: limits.signal, link: undefined }, fn)
+}
+
+/** Runs `fn` under the stricter of the deadlines (ms on the clock of `performance.now()`). */
+export function runWithDeadline<T> (deadline: number, fn: () => T): T {
+  const scope = currentScope()
+  return storage.run({ ...scope, deadline: Math.min(scope.deadline, deadline) }, fn)
+}
+
+/** Runs `fn` under `signal` as well as under the one that holds already. */
+export function runWithSignal<T> (signal: AbortSignal, fn: () => T): T {
+  const scope = currentScope()
+  return storage.run({ ...scope, signal: scope.signal === undefined ? signal : AbortSignal.any([scope.signal, signal]) }, fn)
+}
+
+/** Runs `fn` with `transaction` as the current one of `database`; undefined for none. */
+export function runInTransaction<T> (database: object, transaction: ScopedTransaction | undefined, fn: () => T): T {
+  const scope = currentScope()
+  return storage.run({ ...scope, link: { database, transaction, outer: scope.link } }, fn)
+}
+
+export function findTransaction (scope: Scope, database: object): ScopedTransaction | undefined {
+  for (let link = scope.link; link !== undefined; link = link.outer) {
+    if (link.database === database) return link.transaction
+  }
+  return undefined
+}
+
+/** All places among the connections of `database` that the running code holds, suspended transactions included. */
+export function findLeases (scope: Scope, database: object): Lease[] {
+  const leases: Lease[] = []
+  for (let link = scope.link; link !== undefined; link = link.outer) {
+    const lease = link.database === database ? link.transaction?.lease : undefined
+    if (lease !== undefined && !leases.includes(lease)) leases.push(lease)
+  }
+  return leases
+}
+
+/** The limits of one statement: the scope's, and at most `timeoutMs` from now. */
+export function limitsOf (scope: Scope, timeoutMs: number): Limits {
+  return { deadline: Math.min(scope.deadline, performance.now() + timeoutMs), signal: scope.signal }
+}
+
+/** Throws `TDM_ERR_DB_ABORTED` or `TDM_ERR_DB_TIMEOUT` if the limits do not allow going on. */
+export function checkLimits (limits: Limits, sql: string): void {
+  if (limits.signal?.aborted === true) throw databaseError('aborted', sql, { cause: limits.signal.reason })
+  if (performance.now() >= limits.deadline) throw databaseError('timeout', sql)
+}
+
+/** Calls `expire` once with our error when the limits pass; the answer ends the watch. */
+export function watchLimits (limits: Limits, sql: string, expire: (error: Error) => void): () => void {
+  const { deadline, signal } = limits
+  const onAbort = (): void => { expire(databaseError('aborted', sql, { cause: signal?.reason })) }
+  const onTimeout = (): void => { expire(databaseError('timeout', sql)) }
+  const timer = deadline === Infinity ? undefined : setTimeout(onTimeout, Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1))
+  signal?.addEventListener('abort', onAbort, { once: true })
+  return () => {
+    clearTimeout(timer)
+    signal?.removeEventListener('abort', onAbort)
+  }
+}

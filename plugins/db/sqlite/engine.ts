@@ -1,0 +1,163 @@
+/**
+ * The SQLite engine: one writer behind a queue, readers beside it.
+ *
+ * Kept true:
+ *  1. There is one writer. Who wants to write waits in order, in JavaScript, not at SQLite's lock.
+ *  2. Reads see committed data only: no read ever runs on the writer's connection while another's transaction is open on it.
+ *  3. A connection with an open cursor or read transaction is lent to that alone, since it holds a snapshot.
+ *  4. Readers are closed before the writer, so that the last connection can put the WAL away.
+ */
+import { DbClosed, databaseError } from '../../errors.ts'
+import { Cache } from '../cache.ts'
+import { Gate, type GateLease } from '../gate.ts'
+import { parseQuery, parseScript, sqliteTokens, type Dialect } from '../sql.ts'
+import type { BeginOptions, Connection, Engine, Lease, Limits, Method, Params, Query, Row, Script } from '../types.ts'
+import { SqliteConnection } from './connection.ts'
+import { openConnection, resolveFile, type SqliteFile, type SqliteSettings } from './open.ts'
+
+const dialect: Dialect = {
+  tokens: sqliteTokens,
+  nestedComments: false,
+  placeholder: (_, name) => name === undefined ? '?' : /^\d/.test(name) ? `$${name}` : `:${name}`
+}
+
+/** Opens the file. Throws `TDM_ERR_DB_OPEN`. */
+export async function openSqlite (settings: SqliteSettings): Promise<Engine> {
+  const file = resolveFile(settings)
+  try {
+    return new SqliteEngine(file, settings)
+  } catch (error) {
+    file.dispose()
+    throw error
+  }
+}
+
+class SqliteEngine implements Engine {
+  readonly name = 'sqlite'
+  readonly #file: SqliteFile
+  readonly #settings: SqliteSettings
+  readonly #queries = new Cache<string, Query>(500)
+  /** For reads on their own; on the main thread, never lent. */
+  readonly #inline: SqliteConnection
+  readonly #writer: SqliteConnection | undefined
+  readonly #idleReaders: SqliteConnection[] = []
+  readonly #readers = new Set<SqliteConnection>()
+  readonly #writerGate: Gate
+  readonly #readerGate: Gate
+  #closing: Promise<void> | undefined
+
+  constructor (file: SqliteFile, settings: SqliteSettings) {
+    this.#file = file
+    this.#settings = settings
+    this.#writer = settings.readonly ? undefined : this.#connect(false) // first, since it makes the file
+    this.#inline = this.#connect(true)
+    this.#writerGate = new Gate(1, settings.acquireTimeoutMs)
+    this.#readerGate = new Gate(settings.readers, settings.acquireTimeoutMs)
+  }
+
+  parse (sql: string): Query {
+    let query = this.#queries.get(sql)
+    if (query === undefined) this.#queries.set(sql, query = parseQuery(sql, dialect))
+    return query
+  }
+
+  parseScript (sql: string): Script {
+    return parseScript(sql, dialect)
+  }
+
+  // --- on their own ------------------------------------------------------------------------------------------------------------
+
+  async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
+    if (this.#closing !== undefined) throw new DbClosed()
+    if (this.#inline.reads(query)) return this.#inline.executeNow(method, query, params, limits)
+    return await this.#withWriter(query.sql, limits, writer => writer.retryBusy(query.sql, limits, () => writer.executeNow(method, query, params, limits)))
+  }
+
+  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[]> {
+    if (this.#closing !== undefined) throw new DbClosed()
+    const mode = this.#inline.reads(query) ? 'read' : 'write'
+    const connection = await this.#acquire(mode, [], limits, query.sql)
+    try {
+      yield * connection.batches(query, params, limits)
+    } finally {
+      connection.release()
+    }
+  }
+
+  async exec (script: Script, limits: Limits): Promise<void> {
+    await this.#withWriter(script.sql, limits, async writer => {
+      if (script.statements <= 1) return await writer.retryBusy(script.sql, limits, () => { writer.execNow(script, limits) })
+      await writer.begin('write', limits)
+      writer.execNow(script, limits)
+      await writer.commit(limits)
+    })
+  }
+
+  // --- transactions --------------------------------------------------------------------------------------------------------------
+
+  async begin ({ mode }: BeginOptions, held: readonly Lease[], limits: Limits): Promise<Connection> {
+    const connection = await this.#acquire(mode, held, limits, `BEGIN (${mode})`)
+    try {
+      await connection.begin(mode, limits)
+      return connection
+    } catch (error) {
+      connection.release()
+      throw error
+    }
+  }
+
+  async close (graceMs: number): Promise<void> {
+    return await (this.#closing ??= this.#close(graceMs))
+  }
+
+  async #close (graceMs: number): Promise<void> {
+    await Promise.all([this.#writerGate.close(graceMs), this.#readerGate.close(graceMs)])
+    for (const reader of this.#readers) reader.close()
+    this.#inline.close()
+    this.#writer?.close()
+    this.#file.dispose()
+  }
+
+  // --- connections ---------------------------------------------------------------------------------------------------------------
+
+  #connect (readonly: boolean): SqliteConnection {
+    return new SqliteConnection(openConnection(this.#file.path, this.#settings, readonly), this.#settings.eventLoopBudgetMs)
+  }
+
+  async #withWriter<T> (sql: string, limits: Limits, task: (writer: SqliteConnection) => Promise<T>): Promise<T> {
+    const writer = await this.#acquire('write', [], limits, sql)
+    try {
+      return await task(writer)
+    } finally {
+      writer.release()
+    }
+  }
+
+  /** The writer, or a reader, lent to the caller until `release`. */
+  async #acquire (mode: 'write' | 'read', held: readonly Lease[], limits: Limits, sql: string): Promise<SqliteConnection> {
+    const gate = mode === 'write' ? this.#writerGate : this.#readerGate
+    const lease = await gate.acquire(held, limits, sql)
+    try {
+      return mode === 'write' ? this.#lendWriter(lease, sql) : this.#lendReader(lease)
+    } catch (error) {
+      gate.release(lease)
+      throw error
+    }
+  }
+
+  #lendWriter (lease: GateLease, sql: string): SqliteConnection {
+    if (this.#writer === undefined) throw databaseError('readonly', sql)
+    this.#writer.lend(lease, () => { this.#writerGate.release(lease) })
+    return this.#writer
+  }
+
+  #lendReader (lease: GateLease): SqliteConnection {
+    const reader = this.#idleReaders.pop() ?? this.#connect(true)
+    this.#readers.add(reader)
+    reader.lend(lease, () => {
+      this.#idleReaders.push(reader)
+      this.#readerGate.release(lease)
+    })
+    return reader
+  }
+}

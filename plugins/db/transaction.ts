@@ -1,0 +1,359 @@
+/**
+ * The transaction state machine, the same for both engines.
+ *
+ * States: open → closing → closed. `closing` is entered synchronously, before COMMIT or ROLLBACK is queued.
+ *
+ *  1. A statement is accepted only while `open` and not doomed; later ones fail with TDM_ERR_TX_CLOSED or TDM_ERR_TX_DOOMED and are never sent.
+ *  2. Each transaction has one FIFO: the order of calls is the order of execution. What was accepted before `closing` runs before COMMIT; before
+ *     ROLLBACK it is refused, except the one that is running, which is stopped and awaited.
+ *  3. BEGIN is lazy: the first statement takes the connection. A transaction without statements sends nothing.
+ *  4. The first failure of a statement dooms the transaction, whether or not the app catches it. COMMIT of a doomed one becomes ROLLBACK and fails with
+ *     TDM_ERR_TX_DOOMED, the first failure as its cause.
+ *  5. A nested transaction is a savepoint, taken lazily. It occupies one turn of its parent's FIFO, so siblings follow each other, and the parent cannot be
+ *     used from inside of it (TDM_ERR_TX_PARENT_IN_USE instead of a wait for itself). Savepoint names are unique; RELEASE follows both outcomes.
+ *     Its failure is undone and stays inside, unless the database ended the whole transaction: then every level is doomed.
+ *  6. Only the outermost COMMITs. An answer that says ROLLBACK, or none at all, is an error (the engines see to it).
+ *  7. Callbacks run when the outermost has ended and its connection is released: afterCommit of all levels that were kept, afterRollback of all that were not.
+ */
+import { TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse } from '../errors.ts'
+import { RowCursor } from './cursor.ts'
+import { currentScope, findTransaction, limitsOf, runInTransaction, watchLimits, type ScopedTransaction } from './scope.ts'
+import { PreparedStatement, type Runner } from './statement.ts'
+import type { BeginOptions, Connection, Engine, Lease, Limits, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions, TxState } from './types.ts'
+
+/** What a transaction needs of the database it belongs to. */
+export interface TransactionHost {
+  readonly engine: Engine
+  readonly log: Log
+  /** `db.tx`, for a transaction opened on a transaction. */
+  transact: <T>(fn: (tx: Transaction) => T | Promise<T>, options: TxOptions | undefined, inside: Tx | undefined) => Promise<T>
+}
+
+export interface TxSettings extends BeginOptions {
+  readonly statementTimeoutMs: number
+  /** On the clock of `performance.now()`; what the outermost transaction may take. */
+  readonly deadline: number
+}
+
+const noop = (): void => {}
+
+export class Tx implements Transaction, ScopedTransaction, Runner {
+  readonly mode: 'write' | 'read'
+  readonly settings: TxSettings
+  readonly parent: Tx | undefined
+  readonly #root: Tx
+  readonly #host: TransactionHost
+  readonly #held: readonly Lease[]
+
+  state: TxState = 'open'
+  #ending: 'commit' | 'rollback' | undefined
+  /** The first failure, wrapped since an app may throw `undefined`. */
+  #failure: { readonly error: unknown } | undefined
+  #tail: Promise<unknown> = Promise.resolve()
+  #cursor: RowCursor | undefined
+  #afterCommit: Array<() => unknown> = []
+  #afterRollback: Array<() => unknown> = []
+  /** The nested transaction that has its turn now. */
+  #active: Tx | undefined
+  /** Ends the wait for the function of this transaction. */
+  #expire: ((error: Error) => void) | undefined
+
+  // of the outermost only
+  #connection: Connection | undefined
+  #savepoints = 0
+  // of a nested one only
+  #savepoint: string | undefined
+
+  constructor (host: TransactionHost, settings: TxSettings, held: readonly Lease[], parent?: Tx) {
+    this.#host = host
+    this.settings = settings
+    this.mode = settings.mode
+    this.#held = held
+    this.parent = parent
+    this.#root = parent === undefined ? this : parent.#root
+  }
+
+  get lease (): Lease | undefined {
+    return this.#root.#connection?.lease
+  }
+
+  // --- what the app calls ------------------------------------------------------------------------------------------------
+
+  prepare<R = Row> (sql: string): Statement<R> {
+    return new PreparedStatement<R>(this, this.#host.engine.parse(sql))
+  }
+
+  async exec (sql: string): Promise<void> {
+    const script = this.#host.engine.parseScript(sql)
+    await this.#submit(sql, (connection, limits) => connection.exec(script, limits))
+  }
+
+  async tx<T> (fn: (tx: Transaction) => T | Promise<T>, options?: TxOptions): Promise<T> {
+    return await this.#host.transact(fn, options, this)
+  }
+
+  afterCommit (fn: () => unknown): void {
+    this.#refuseClosed('tx.afterCommit()')
+    this.#afterCommit.push(fn)
+  }
+
+  afterRollback (fn: (error: unknown) => unknown): void {
+    this.#refuseClosed('tx.afterRollback()')
+    this.#afterRollback.push(() => fn(this.#failure?.error))
+  }
+
+  // --- statements --------------------------------------------------------------------------------------------------------
+
+  execute (method: Method, query: Query, params: Params): Promise<unknown> {
+    return this.#submit(query.sql, (connection, limits) => connection.execute(method, query, params, limits))
+  }
+
+  iterate (query: Query, params: Params): AsyncIterableIterator<Row> {
+    const cursor: RowCursor = new RowCursor(query.sql, this.#batches(query, params, () => { this.#cursor = cursor }))
+    return cursor
+  }
+
+  /** Accepts a statement and runs it when its turn comes. Its failure is reported by the transaction too, so nobody has to await it. */
+  #submit<T> (sql: string, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
+    const refusal = this.#refusal(sql)
+    const limits = this.#limits()
+    const result = refusal === undefined ? this.#enqueue(() => this.#run(sql, limits, task)) : Promise.reject(refusal)
+    if (this.state === 'open') result.catch(noop)
+    return result
+  }
+
+  /** Puts `task` behind everything that was accepted before. */
+  #enqueue<T> (task: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(task)
+    this.#tail = result.then(noop, noop)
+    return result
+  }
+
+  async #run<T> (sql: string, limits: Limits, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
+    if (this.#ending === 'rollback') throw new TxClosed('rolled back', sql)
+    if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
+    try {
+      return await task(await this.#open(sql, limits), limits)
+    } catch (error) {
+      this.fail(error)
+      throw error
+    }
+  }
+
+  /** The rows of a cursor. The cursor has the transaction's turn until it is done, so everybody else is refused meanwhile. */
+  async * #batches (query: Query, params: Params, onStart: () => void): AsyncGenerator<Row[]> {
+    const refusal = this.#refusal(query.sql)
+    if (refusal !== undefined) throw refusal
+    onStart()
+    const { deadline, signal } = currentScope()
+    const limits = { deadline: Math.min(deadline, this.settings.deadline), signal }
+    const { promise: done, resolve: finish } = Promise.withResolvers<void>()
+    const turn = new Promise<void>(resolve => { this.#enqueue(async () => { resolve(); await done }).catch(noop) })
+    try {
+      await turn
+      yield * await this.#run(query.sql, limits, async connection => connection.batches(query, params, limits))
+    } catch (error) {
+      this.fail(error)
+      throw error
+    } finally {
+      this.#cursor = undefined
+      finish()
+    }
+  }
+
+  #limits (): Limits {
+    const { deadline, signal } = limitsOf(currentScope(), this.settings.statementTimeoutMs)
+    return { deadline: Math.min(deadline, this.settings.deadline), signal }
+  }
+
+  /** Why a statement cannot be accepted now, if so. */
+  #refusal (sql: string): Error | undefined {
+    if (this.state !== 'open') return new TxClosed(this.#ended(), sql)
+    if (this.#failure !== undefined) return new TxDoomed({ cause: this.#failure.error })
+    if (this.#cursor !== undefined) return new TxCursorOpen(sql)
+    const current = findTransaction(currentScope(), this.#host)
+    if (current !== this && current instanceof Tx && current.state === 'open' && current.#isInside(this)) return new TxParentInUse(sql)
+    return undefined
+  }
+
+  #refuseClosed (call: string): void {
+    if (this.state !== 'open') throw new TxClosed(this.#ended(), call)
+  }
+
+  #ended (): string {
+    return this.#ending === 'commit' ? 'committed' : 'rolled back'
+  }
+
+  #isInside (outer: Tx): boolean {
+    for (let tx = this.parent; tx !== undefined; tx = tx.parent) if (tx === outer) return true
+    return false
+  }
+
+  // --- BEGIN and SAVEPOINT -------------------------------------------------------------------------------------------------
+
+  async #open (sql: string, limits: Limits): Promise<Connection> {
+    if (this.parent === undefined) return this.#connection ??= await this.#begin(limits)
+    const connection = await this.parent.#open(sql, limits)
+    if (this.#savepoint === undefined) {
+      const name = `tandem_${++this.#root.#savepoints}`
+      await connection.savepoint(name, limits)
+      this.#savepoint = name
+    }
+    return connection
+  }
+
+  async #begin (limits: Limits): Promise<Connection> {
+    return await this.#host.engine.begin(this.settings, this.#held, limits)
+  }
+
+  // --- failure ---------------------------------------------------------------------------------------------------------------
+
+  /** Dooms this level; all levels if the database has ended the transaction by itself. */
+  fail (error: unknown): void {
+    this.#failure ??= { error }
+    if (this.#root.#connection?.inTransaction === false) this.parent?.fail(error)
+  }
+
+  /** Stops waiting for the function of this transaction, which then ends with `error`. */
+  giveUp (error: Error): void {
+    this.#expire?.(error)
+  }
+
+  // --- the end -----------------------------------------------------------------------------------------------------------------
+
+  /** Runs `fn` in this transaction and ends it: resolves after COMMIT (or RELEASE), rejects after everything is undone. */
+  async around<T> (fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
+    return this.parent === undefined ? await this.#outermost(fn) : await this.parent.#child(this, fn)
+  }
+
+  async #outermost<T> (fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
+    try {
+      const value = await this.#untilExpired(fn)
+      await this.#commit()
+      return value
+    } catch (error) {
+      await this.#rollback(error)
+      throw error
+    } finally {
+      await this.#runCallbacks()
+    }
+  }
+
+  /** What `fn` answers, or the error of the deadline or signal if that comes first; `fn` cannot be stopped, but it can do nothing more. */
+  async #untilExpired<T> (fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
+    const { signal } = currentScope()
+    const { promise: expired, reject: expire } = Promise.withResolvers<never>()
+    this.#expire = expire
+    const unwatch = watchLimits({ deadline: this.settings.deadline, signal }, 'db.tx()', expire)
+    try {
+      return await Promise.race([this.#call(fn), expired])
+    } finally {
+      unwatch()
+    }
+  }
+
+  async #call<T> (fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
+    return await runInTransaction(this.#host, this, async () => await fn(this))
+  }
+
+  async #commit (): Promise<void> {
+    await this.#close('commit')
+    if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
+    await this.#connection?.commit({ deadline: this.settings.deadline, signal: undefined })
+    this.#release()
+  }
+
+  async #rollback (error: unknown): Promise<void> {
+    this.#failure ??= { error }
+    this.#connection?.cancel()
+    await this.#close('rollback')
+    await this.#connection?.rollback()
+    this.#release()
+  }
+
+  /** Accepts nothing from now on and waits for what was accepted; a nested transaction that is under way is waited for, or given up. */
+  async #close (ending: 'commit' | 'rollback'): Promise<void> {
+    this.state = 'closing'
+    this.#ending = ending
+    if (ending === 'rollback') this.#active?.giveUp(new TxClosed(this.#ended(), 'tx.tx()'))
+    await this.#cursor?.end(new TxClosed(this.#ended(), this.#cursor.sql))
+    await this.#tail
+  }
+
+  #release (): void {
+    this.state = 'closed'
+    this.#connection?.release()
+    this.#connection = undefined
+  }
+
+  async #runCallbacks (): Promise<void> {
+    if (this.#failure?.error instanceof TxOutcomeUnknown) return
+    const callbacks = this.#failure === undefined ? [...this.#afterCommit, ...this.#afterRollbackOfChildren] : [...this.#afterRollbackOfChildren, ...this.#afterRollback]
+    for (const callback of callbacks) {
+      try {
+        await callback()
+      } catch (error) {
+        this.#host.log.error({ err: error }, 'a callback after a transaction failed; the transaction stands as it ended')
+      }
+    }
+  }
+
+  // --- nested -------------------------------------------------------------------------------------------------------------------
+
+  /** afterRollback of nested transactions that were undone, kept by the outermost until it ends. */
+  readonly #afterRollbackOfChildren: Array<() => unknown> = []
+
+  #child<T> (child: Tx, fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
+    const refusal = this.#refusal('tx.tx()')
+    if (refusal !== undefined) return Promise.reject(refusal)
+    const result = this.#enqueue(() => this.#nested(child, fn))
+    result.catch(noop)
+    return result
+  }
+
+  async #nested<T> (child: Tx, fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
+    if (this.#ending === 'rollback') throw new TxClosed('rolled back', 'tx.tx()')
+    if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
+    this.#active = child
+    try {
+      const value = await child.#untilExpired(fn)
+      await child.#keep()
+      this.#afterCommit.push(...child.#afterCommit)
+      this.#afterRollback.push(...child.#afterRollback)
+      return value
+    } catch (error) {
+      await child.#undo(error)
+      throw error
+    } finally {
+      this.#active = undefined
+    }
+  }
+
+  async #keep (): Promise<void> {
+    await this.#close('commit')
+    if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
+    if (this.#savepoint !== undefined) await this.#root.#connection?.releaseSavepoint(this.#savepoint)
+    this.state = 'closed'
+  }
+
+  async #undo (error: unknown): Promise<void> {
+    this.#failure ??= { error }
+    if (this.state === 'open') this.#root.#connection?.cancel()
+    await this.#close('rollback')
+    this.state = 'closed'
+    this.#root.#afterRollbackOfChildren.push(...this.#afterRollback)
+    await this.#undoSavepoint()
+  }
+
+  /** A savepoint that cannot be undone dooms the parent. */
+  async #undoSavepoint (): Promise<void> {
+    const connection = this.#root.#connection
+    if (connection === undefined || this.#savepoint === undefined) return
+    try {
+      if (connection.inTransaction) await connection.rollbackToSavepoint(this.#savepoint)
+    } catch (error) {
+      this.parent?.fail(error)
+    }
+    if (!connection.inTransaction) this.parent?.fail(this.#failure?.error)
+  }
+}

@@ -1,0 +1,211 @@
+/**
+ * What the database layer promises, on both engines alike. Types only; imports nothing.
+ *
+ * First part: what an app sees (`Database`, `Statement`, `Transaction`). Each promise has its test in `test/db/conformance`.
+ * Second part: what an engine provides (`Engine`, `Connection`), and what is asked of it (`Query`, `Limits`).
+ * Nothing in here knows Fastify, a driver, or SQL that only one engine understands.
+ */
+
+/**
+ * What may be bound to a placeholder.
+ * - `number`: an integral one is bound as an integer, any other as floating point; `NaN` is refused.
+ * - `boolean`: bound as 1 or 0. `Date`: as ISO-8601 text in UTC with milliseconds. `bigint`: up to 64 bits.
+ */
+export type Value = number | bigint | string | boolean | null | Uint8Array | Date
+
+/**
+ * What comes out of a column.
+ * - Integers of any width: `number`, beyond ±(2^53−1) `bigint`; never rounded. Booleans: 1 or 0.
+ * - PostgreSQL's `numeric`: `number` when that prints the same digits, `bigint` when it is an integer beyond that, else text.
+ * - Timestamps: ISO-8601 text in UTC (`2026-03-01T12:00:00.000Z`; six digits where microseconds are set). Dates: `YYYY-MM-DD`. JSON and all else: text.
+ * - Blobs: `Buffer`.
+ */
+export type Column = number | bigint | string | null | Uint8Array
+
+/** A row, by column name. Of two columns with one name the last is kept. */
+export type Row = Record<string, Column>
+
+/** Values by position for `?` (and `$1`), or one object by name for `:name`. */
+export type Params = readonly Value[] | readonly [Readonly<Record<string, Value>>]
+
+/** What a statement that returns no rows has done. */
+export interface RunResult {
+  /** Rows inserted, updated or deleted; 0 for anything else. */
+  changes: number
+  /** Always null: an engine-independent app asks with `RETURNING`. */
+  lastInsertRowid: null
+}
+
+/**
+ * A statement, to be run any number of times, inside or outside of transactions. Where it runs is decided at each call: in the
+ * transaction that is current for the calling code, otherwise on its own.
+ *
+ * Each call throws `TDM_ERR_DB_BIND` for a value that cannot be bound, an error with a `kind` when the database refuses, `TDM_ERR_DB_TIMEOUT` when
+ * the deadline passes, `TDM_ERR_DB_ABORTED` when the signal is aborted, `TDM_ERR_DB_CLOSED` after `close()`.
+ */
+export interface Statement<R = Row> {
+  readonly sql: string
+  /** The first row, or undefined. */
+  get: (...params: Params) => Promise<R | undefined>
+  /** All rows; `[]` when there are none. The whole result is held in memory: for many rows use `iterate`. */
+  all: (...params: Params) => Promise<R[]>
+  /** Runs the statement and forgets its rows. */
+  run: (...params: Params) => Promise<RunResult>
+  /**
+   * The rows one by one, read from a cursor as fast as the loop takes them. Never the whole result in memory. Leaving the loop closes the cursor. It holds a
+   * connection while it is open; inside a transaction no other statement can run meanwhile (`TDM_ERR_TX_CURSOR_OPEN`). `DB_STATEMENT_TIMEOUT` does not
+   * hold for it, since its time is the reader's; the deadlines and signals of the scope do.
+   */
+  iterate: (...params: Params) => AsyncIterableIterator<R>
+}
+
+/** What statements can be prepared on: the database, or one transaction. */
+export interface Queryable {
+  /**
+   * Captures the SQL and touches nothing. Placeholders: `?` by position, `:name` by name; `??` is a literal `?` operator (PostgreSQL).
+   * Throws `TDM_ERR_DB_PLACEHOLDER` for a mix of styles, `TDM_ERR_DB_TRANSACTION_CONTROL` for BEGIN, COMMIT and their like.
+   */
+  prepare: <R = Row>(sql: string) => Statement<R>
+  /** Runs one or more statements without parameters. Outside of a transaction several statements are one transaction: all or none. */
+  exec: (sql: string) => Promise<void>
+  /** Runs `fn` in a transaction: resolved means committed, rejected means rolled back (rules: docs/transactions.md). */
+  tx: <T>(fn: (tx: Transaction) => T | Promise<T>, options?: TxOptions) => Promise<T>
+}
+
+/** One database, over either engine. */
+export interface Database extends Queryable {
+  readonly engine: EngineName
+  /** Everything in `fn` has to be done within `ms` milliseconds, or sooner if a stricter deadline holds already. */
+  deadline: <T>(ms: number, fn: () => T) => T
+  /** Statements in `fn` are given up when `signal` is aborted (in addition to signals that hold already). */
+  signal: <T>(signal: AbortSignal, fn: () => T) => T
+  /** Statements in `fn` run outside of the current transaction, on their own. */
+  outsideTx: <T>(fn: () => T) => T
+  /** Ends what is running after `graceMs` (default 5000) and closes all connections. Later statements get `TDM_ERR_DB_CLOSED`. Idempotent. */
+  close: (options?: { graceMs?: number }) => Promise<void>
+}
+
+export type EngineName = 'sqlite' | 'postgres'
+
+/** `closing` is entered synchronously, before COMMIT or ROLLBACK is queued; from then on no statement is accepted. */
+export type TxState = 'open' | 'closing' | 'closed'
+
+/** A transaction that is under way: the argument of the function given to `db.tx`. */
+export interface Transaction extends Queryable {
+  readonly state: TxState
+  readonly mode: 'write' | 'read'
+  /**
+   * Runs `fn` after the outermost transaction is committed and its connection released, in order of registration, awaited before `db.tx` resolves. Dropped with a
+   * nested transaction that is rolled back. An error in `fn` is logged and changes nothing. Throws `TDM_ERR_TX_CLOSED` when the transaction has ended.
+   */
+  afterCommit: (fn: () => unknown) => void
+  /** Runs `fn` with the error after the outermost transaction has ended, if this one was rolled back. Otherwise as `afterCommit`. */
+  afterRollback: (fn: (error: unknown) => unknown) => void
+}
+
+/** The options of `db.tx`. */
+export interface TxOptions {
+  /** 'read': statements that write fail, on SQLite other writers are not waited for. Default: 'write'. */
+  mode?: 'write' | 'read'
+  /**
+   * What to do inside another transaction. Default: 'required'.
+   * - 'required': join it. If `fn` throws, the whole transaction is rolled back, even if the error is caught further out.
+   * - 'nested': a savepoint. If `fn` throws, what it did is undone and the outer transaction goes on.
+   * - 'new': a transaction of its own on another connection.
+   * - 'mandatory': throw if there is none. 'never': throw if there is one.
+   */
+  propagation?: 'required' | 'nested' | 'new' | 'mandatory' | 'never'
+  /** Default: the server's on PostgreSQL; SQLite is always serializable. */
+  isolation?: 'read committed' | 'repeatable read' | 'serializable'
+  /** Milliseconds that the whole transaction may take, waiting included; Infinity for no limit. Default: `DB_TX_TIMEOUT`. */
+  timeout?: number
+  /** Milliseconds that each statement in it may take. Default: `DB_STATEMENT_TIMEOUT`. */
+  statementTimeout?: number
+}
+
+// --- what an engine provides ---------------------------------------------------------------------------------------------
+
+/** A statement as the engine needs it: `plugins/db/sql.ts` makes it once per SQL text. */
+export interface Query {
+  /** As written by the app. */
+  readonly sql: string
+  /** With the engine's own placeholders. */
+  readonly text: string
+  readonly style: 'none' | 'positional' | 'numbered' | 'named'
+  /** How many values; for 'named' the names in the order of the values. */
+  readonly count: number
+  readonly names: readonly string[]
+  /** The first word in upper case. */
+  readonly keyword: string
+}
+
+/** One or more statements without parameters. */
+export interface Script {
+  readonly sql: string
+  readonly statements: number
+}
+
+/** How long a statement may take and who may stop it. */
+export interface Limits {
+  /** On the clock of `performance.now()`, in ms; Infinity for none. */
+  readonly deadline: number
+  readonly signal: AbortSignal | undefined
+}
+
+export type Method = 'get' | 'all' | 'run'
+
+/** Runs statements, one way for autocommit (an `Engine`) and for one connection (a `Connection`). Errors are ours. */
+export interface Executor {
+  execute: (method: Method, query: Query, params: Params, limits: Limits) => Promise<unknown>
+  /** All rows, some at a time, from a cursor that is closed when the generator ends. */
+  batches: (query: Query, params: Params, limits: Limits) => AsyncGenerator<Row[]>
+  exec: (script: Script, limits: Limits) => Promise<void>
+}
+
+/** One engine over one database. */
+export interface Engine extends Executor {
+  readonly name: EngineName
+  /** Remembered per text. Throws `TDM_ERR_DB_PLACEHOLDER`, `TDM_ERR_DB_TRANSACTION_CONTROL`. */
+  parse: (sql: string) => Query
+  /** Throws `TDM_ERR_DB_TRANSACTION_CONTROL`. */
+  parseScript: (sql: string) => Script
+  /**
+   * A connection for one transaction, begun. Waits in order of asking; `held` are the leases that the asking code holds already, so that a wait that
+   * can never end is found. Throws `TDM_ERR_POOL_TIMEOUT`, `TDM_ERR_POOL_DEADLOCK`.
+   */
+  begin: (options: BeginOptions, held: readonly Lease[], limits: Limits) => Promise<Connection>
+  close: (graceMs: number) => Promise<void>
+}
+
+export interface BeginOptions {
+  readonly mode: 'write' | 'read'
+  readonly isolation: TxOptions['isolation']
+}
+
+/** A place among the connections that somebody holds; only its identity matters. */
+export interface Lease { readonly since: number }
+
+/** A connection that belongs to one transaction, from BEGIN to `release`. */
+export interface Connection extends Executor {
+  readonly lease: Lease
+  /** False when the database has ended the transaction by itself, or the connection is gone. */
+  readonly inTransaction: boolean
+  /** Throws `TDM_ERR_TX_ROLLED_BACK`, `TDM_ERR_TX_OUTCOME_UNKNOWN`, or the statement's error. */
+  commit: (limits: Limits) => Promise<void>
+  /** Undoes everything. Never throws: a connection that cannot is thrown away by `release`. */
+  rollback: () => Promise<void>
+  /** Asks the database to stop the running statement, if it can; that statement then fails. */
+  cancel: () => void
+  savepoint: (name: string, limits: Limits) => Promise<void>
+  releaseSavepoint: (name: string) => Promise<void>
+  rollbackToSavepoint: (name: string) => Promise<void>
+  /** Gives the connection back; one that is not clean is destroyed. Exactly once. */
+  release: () => void
+}
+
+/** Where the layer reports what nobody awaits. A Fastify logger fits. */
+export interface Log {
+  info: (details: object, message: string) => void
+  warn: (details: object, message: string) => void
+  error: (details: object, message: string) => void
+}

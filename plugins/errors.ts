@@ -1,0 +1,153 @@
+/**
+ * Every error that the plugins throw on purpose. A service's own errors stand beside its routes.
+ *
+ * What is kept true:
+ *  1. A code (`TDM_ERR_<AREA>_<WHAT>`) never changes its meaning; the message may. `docs/errors.md` lists the same codes (a test compares them).
+ *  2. A message says what was expected, what came and what to do. It never holds a driver's text, a parameter or a password.
+ *  3. The driver's error, where there is one, is always the `cause`. Its text may hold values, so it is not for answers and logs: see `describeError`.
+ *  4. 4xx: the caller can fix it. 503: try again. 500: our fault or the programmer's.
+ */
+import createError, { type FastifyError } from '@fastify/error'
+
+/** What went wrong in the database, under the same name on both engines. */
+export type ErrorKind =
+  | 'unique' | 'foreignKey' | 'notNull' | 'check'
+  | 'serialization' | 'deadlock' | 'busy' | 'readonly'
+  | 'timeout' | 'aborted' | 'memory' | 'connection' | 'syntax' | 'other'
+
+/** The driver's error, or another one, as `{ cause }`. */
+export interface Because { cause?: unknown }
+
+/** An error of ours that came out of the database layer. */
+export interface DatabaseError extends FastifyError {
+  kind: ErrorKind
+  /** The name of the violated constraint, where the engine tells it. */
+  constraint?: string
+}
+
+function define<Args extends unknown[]> (code: `TDM_ERR_${string}`, message: string, statusCode: number) {
+  return createError<typeof code, [...args: Args, because?: Because]>(code, message, statusCode)
+}
+
+// --- configuration ---------------------------------------------------------------------------------------------------
+
+/** `%s`: every problem, one a line. */
+export const ConfigInvalid = define<[problems: string]>('TDM_ERR_CONFIG_INVALID', 'The configuration cannot be used:\n%s', 500)
+
+// --- opening, closing, using the database ------------------------------------------------------------------------------
+
+export const DbOpen = define<[target: string, reason: string]>('TDM_ERR_DB_OPEN', 'The database %s cannot be opened: %s', 503)
+export const DbClosed = define<[]>('TDM_ERR_DB_CLOSED', 'The database is closed. Statements are possible until app.close() was called.', 503)
+export const DbBind = define<[position: string, expected: string, got: string]>('TDM_ERR_DB_BIND', 'Parameter %s cannot be bound: expected %s, got %s.', 500)
+export const DbPlaceholder = define<[what: string]>('TDM_ERR_DB_PLACEHOLDER', 'The placeholders of the statement cannot be used: %s', 500)
+export const DbTransactionControl = define<[keyword: string]>('TDM_ERR_DB_TRANSACTION_CONTROL',
+  '%s cannot be sent as a statement, because the transaction it would change is not yours alone. Use db.tx(fn).', 500)
+
+// --- what a statement can end with: one code a kind ----------------------------------------------------------------------
+
+export const DbUnique = define<[sql: string]>('TDM_ERR_DB_UNIQUE', 'A row with this key exists already. Statement: %s', 409)
+export const DbForeignKey = define<[sql: string]>('TDM_ERR_DB_FOREIGN_KEY', 'A foreign key points at a row that does not exist, or would be left pointing at one. Statement: %s', 409)
+export const DbNotNull = define<[sql: string]>('TDM_ERR_DB_NOT_NULL', 'A column that must have a value would be NULL. Statement: %s', 400)
+export const DbCheck = define<[sql: string]>('TDM_ERR_DB_CHECK', 'A value is not one that the column allows. Statement: %s', 400)
+export const DbSerialization = define<[sql: string]>('TDM_ERR_DB_SERIALIZATION', 'The transaction met a concurrent one and has to be run again from its start. Statement: %s', 503)
+export const DbDeadlock = define<[sql: string]>('TDM_ERR_DB_DEADLOCK', 'Two transactions waited for each other and this one was ended. Run it again from its start. Statement: %s', 503)
+export const DbBusy = define<[sql: string]>('TDM_ERR_DB_BUSY', 'Another process holds a lock on the database. Try again. Statement: %s', 503)
+export const DbReadonly = define<[sql: string]>('TDM_ERR_DB_READONLY', 'A write was tried where only reads are possible (a read transaction, or a database opened read-only). Statement: %s', 500)
+export const DbTimeout = define<[sql: string]>('TDM_ERR_DB_TIMEOUT', 'The deadline passed before the statement was done. Statement: %s', 503)
+export const DbAborted = define<[sql: string]>('TDM_ERR_DB_ABORTED', 'The statement was given up because its signal was aborted. Statement: %s', 503)
+export const DbMemory = define<[sql: string]>('TDM_ERR_DB_MEMORY', 'The statement needs more memory or disk than it may have. Ask for less at a time. Statement: %s', 503)
+export const DbConnection = define<[sql: string]>('TDM_ERR_DB_CONNECTION', 'The connection to the database was lost or could not be made. Statement: %s', 503)
+export const DbSyntax = define<[sql: string]>('TDM_ERR_DB_SYNTAX', 'The database does not accept the statement: a mistake in the SQL, or a table, column or function that does not exist. Statement: %s', 500)
+export const DbOther = define<[sql: string]>('TDM_ERR_DB_OTHER', 'The statement failed. The driver\'s error is the cause of this one. Statement: %s', 500)
+
+// --- transactions --------------------------------------------------------------------------------------------------------
+
+export const TxClosed = define<[how: string, sql: string]>('TDM_ERR_TX_CLOSED',
+  'The transaction has ended (%s), so the statement was not sent. Await every statement before the function given to db.tx() returns. Statement: %s', 500)
+export const TxDoomed = define<[]>('TDM_ERR_TX_DOOMED',
+  'The transaction was rolled back, because a statement in it failed; the cause is the first failure. To go on after a failure, run the statement in a nested transaction: tx.tx(fn, { propagation: \'nested\' }).', 500)
+export const TxRolledBack = define<[]>('TDM_ERR_TX_ROLLED_BACK', 'COMMIT was sent, but the database rolled the transaction back.', 500)
+export const TxOutcomeUnknown = define<[]>('TDM_ERR_TX_OUTCOME_UNKNOWN',
+  'The connection was lost while COMMIT was on its way: the transaction may have been committed or not. Look before you run it again.', 503)
+export const TxPropagation = define<[propagation: string, reason: string]>('TDM_ERR_TX_PROPAGATION', 'propagation \'%s\' is not possible here: %s', 500)
+export const TxOptions = define<[what: string]>('TDM_ERR_TX_OPTIONS', 'The transaction cannot have these options: %s', 500)
+export const TxParentInUse = define<[sql: string]>('TDM_ERR_TX_PARENT_IN_USE',
+  'A transaction was used from inside a transaction nested in it; it would wait for itself. Use the inner transaction, or db. Statement: %s', 500)
+export const TxCursorOpen = define<[sql: string]>('TDM_ERR_TX_CURSOR_OPEN',
+  'An iterate() of this transaction is still open, and a connection does one thing at a time. Finish the loop first, or collect the rows with all(). Statement: %s', 500)
+
+// --- waiting for a connection ----------------------------------------------------------------------------------------------
+
+export const PoolTimeout = define<[ms: number, holders: string]>('TDM_ERR_POOL_TIMEOUT', 'No connection became free within %d ms. In use: %s', 503)
+export const PoolDeadlock = define<[holders: string]>('TDM_ERR_POOL_DEADLOCK',
+  'This wait for a connection could never end: every connection is held by a transaction that itself waits for another one. In use: %s', 500)
+
+// --- migrations --------------------------------------------------------------------------------------------------------------
+
+export const MigrateMissing = define<[missing: string]>('TDM_ERR_MIGRATE_MISSING',
+  'The database lacks migrations and DB_MIGRATE=off: %s. Run "npm run migrate", or set DB_MIGRATE=on.', 500)
+export const MigrateChanged = define<[which: string]>('TDM_ERR_MIGRATE_CHANGED',
+  'A migration that was applied is no longer the same file: %s. Restore it, and put the change into a new migration.', 500)
+export const MigrateTooNew = define<[which: string]>('TDM_ERR_MIGRATE_TOO_NEW',
+  'The database has a newer schema than this version knows: %s. Start the version that made it, or a newer one.', 500)
+export const MigrateFailed = define<[which: string]>('TDM_ERR_MIGRATE_FAILED', 'Migration %s failed and was rolled back; the database is as it was before it.', 500)
+
+/** Ours by kind; the engines translate a driver's error into one of these with `databaseError`. */
+const byKind = {
+  unique: DbUnique,
+  foreignKey: DbForeignKey,
+  notNull: DbNotNull,
+  check: DbCheck,
+  serialization: DbSerialization,
+  deadlock: DbDeadlock,
+  busy: DbBusy,
+  readonly: DbReadonly,
+  timeout: DbTimeout,
+  aborted: DbAborted,
+  memory: DbMemory,
+  connection: DbConnection,
+  syntax: DbSyntax,
+  other: DbOther
+} satisfies Record<ErrorKind, unknown>
+
+/** An error of the given kind about a statement. `sql` is cut to 200 characters; parameters are never part of it. */
+export function databaseError (kind: ErrorKind, sql: string, because: Because & { constraint?: string | undefined } = {}): DatabaseError {
+  const error = new byKind[kind](abbreviate(sql), 'cause' in because ? { cause: because.cause } : undefined) as DatabaseError
+  error.kind = kind
+  if (because.constraint !== undefined) error.constraint = because.constraint
+  return error
+}
+
+/** The statement on one line, cut to `length` characters. */
+export function abbreviate (sql: string, length = 200): string {
+  const line = sql.replace(/\s+/g, ' ').trim()
+  return line.length > length ? `${line.slice(0, length - 1)}…` : line
+}
+
+/** True for the errors of this file and of services that follow its rules. */
+export function isOurs (error: unknown): error is FastifyError {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' && error.code.startsWith('TDM_ERR_')
+}
+
+/** The kind of a database error, looked for through the chain of causes. */
+export function errorKind (error: unknown): ErrorKind | undefined {
+  for (let e = error, depth = 0; e instanceof Error && depth < 10; e = e.cause, depth++) {
+    if ('kind' in e && typeof e.kind === 'string' && e.kind in byKind) return e.kind as ErrorKind
+  }
+  return undefined
+}
+
+/**
+ * What may be written into a log about an error: of ours everything but the causes' texts, of which only class and code are named, since a
+ * driver's message can quote the values of a statement. An error that is not ours keeps its message and stack.
+ */
+export function describeError (error: Error): Record<string, unknown> {
+  const { kind, constraint } = error as Partial<DatabaseError>
+  const own = { type: error.name, code: (error as Partial<FastifyError>).code, kind, constraint, message: error.message, stack: error.stack }
+  const causes = []
+  for (let e = error.cause, depth = 0; e instanceof Error && depth < 10; e = e.cause, depth++) {
+    const code = (e as Partial<FastifyError>).code
+    causes.push(isOurs(e) ? { code, message: e.message } : { type: e.constructor.name, code })
+  }
+  return causes.length === 0 ? own : { ...own, causes }
+}

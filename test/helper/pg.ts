@@ -1,0 +1,33 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import pg from 'pg'
+import type { Test } from 'tap'
+import { stateFile } from './paths.ts'
+
+let n = 0
+/** A fresh, empty database on the PostgreSQL of this run. Undefined when there is none (TEST_POSTGRES=off). */
+export async function freshDatabase (t: Test): Promise<string | undefined> {
+  const admin = process.env.TEST_DATABASE_URL ?? (existsSync(stateFile) ? (JSON.parse(readFileSync(stateFile, 'utf8')) as { url: string }).url : undefined)
+  if (admin == null) return undefined
+  const name = `t_${process.pid}_${++n}`
+  await run(admin, `create database ${name} template template0`)
+  // Without `with (force)`: pool.end() resolves before the server has seen the end of its connections, and forcing then
+  // raises "terminating connection due to administrator command" in the test. It also finds pools that were never closed.
+  t.teardown(async () => {
+    for (let i = 0; ; i++) {
+      try { await run(admin, `drop database if exists ${name}`); return } catch (err) {
+        if ((err as { code?: string }).code !== '55006') throw err
+        if (i === 60) throw new Error(`connections to ${name} were left open`)
+        await sleep(50)
+      }
+    }
+  })
+  const url = new URL(admin)
+  url.pathname = `/${name}`
+  return url.href
+}
+async function run (url: string, sql: string): Promise<void> {
+  const c = new pg.Client({ connectionString: url })
+  await c.connect()
+  try { await c.query(sql) } finally { await c.end() }
+}
