@@ -8,6 +8,7 @@
  *  4. 4xx: the caller can fix it. 503: try again. 500: our fault or the programmer's.
  */
 import createError, { type FastifyError } from '@fastify/error'
+import { inspect } from 'node:util'
 
 /** What went wrong in the database, under the same name on both engines. */
 export type ErrorKind =
@@ -21,6 +22,8 @@ export interface Because { cause?: unknown }
 /** An error of ours that came out of the database layer. */
 export interface DatabaseError extends FastifyError {
   kind: ErrorKind
+  /** The statement on one line, cut to 200 characters; without values. */
+  sql: string
   /** The name of the violated constraint, where the engine tells it. */
   constraint?: string
 }
@@ -29,14 +32,21 @@ function define<Args extends unknown[]> (code: `TDM_ERR_${string}`, message: str
   return createError<typeof code, [...args: Args, because?: Because]>(code, message, statusCode)
 }
 
+/** As `define`, for errors that end a start: whoever prints one shows its code and message, and not a stack that points into this package. */
+function defineStart<Args extends unknown[]> (code: `TDM_ERR_${string}`, message: string, statusCode: number) {
+  const type = define<Args>(code, message, statusCode)
+  Object.defineProperty(type.prototype, inspect.custom, { value (this: Error): string { return `${code}: ${this.message}` } })
+  return type
+}
+
 // --- configuration ---------------------------------------------------------------------------------------------------
 
 /** `%s`: every problem, one a line. */
-export const ConfigInvalid = define<[problems: string]>('TDM_ERR_CONFIG_INVALID', 'The configuration cannot be used:\n%s', 500)
+export const ConfigInvalid = defineStart<[problems: string]>('TDM_ERR_CONFIG_INVALID', 'The configuration cannot be used:\n%s', 500)
 
 // --- opening, closing, using the database ------------------------------------------------------------------------------
 
-export const DbOpen = define<[target: string, reason: string]>('TDM_ERR_DB_OPEN', 'The database %s cannot be opened: %s', 503)
+export const DbOpen = defineStart<[target: string, reason: string]>('TDM_ERR_DB_OPEN', 'The database %s cannot be opened: %s', 503)
 export const DbClosed = define<[]>('TDM_ERR_DB_CLOSED', 'The database is closed. Statements are possible until app.close() was called.', 503)
 export const DbBind = define<[position: string, expected: string, got: string]>('TDM_ERR_DB_BIND', 'Parameter %s cannot be bound: expected %s, got %s.', 500)
 export const DbPlaceholder = define<[what: string]>('TDM_ERR_DB_PLACEHOLDER', 'The placeholders of the statement cannot be used: %s', 500)
@@ -45,20 +55,20 @@ export const DbTransactionControl = define<[keyword: string]>('TDM_ERR_DB_TRANSA
 
 // --- what a statement can end with: one code a kind ----------------------------------------------------------------------
 
-export const DbUnique = define<[sql: string]>('TDM_ERR_DB_UNIQUE', 'A row with this key exists already. Statement: %s', 409)
-export const DbForeignKey = define<[sql: string]>('TDM_ERR_DB_FOREIGN_KEY', 'A foreign key points at a row that does not exist, or would be left pointing at one. Statement: %s', 409)
-export const DbNotNull = define<[sql: string]>('TDM_ERR_DB_NOT_NULL', 'A column that must have a value would be NULL. Statement: %s', 400)
-export const DbCheck = define<[sql: string]>('TDM_ERR_DB_CHECK', 'A value is not one that the column allows. Statement: %s', 400)
-export const DbSerialization = define<[sql: string]>('TDM_ERR_DB_SERIALIZATION', 'The transaction met a concurrent one and has to be run again from its start. Statement: %s', 503)
-export const DbDeadlock = define<[sql: string]>('TDM_ERR_DB_DEADLOCK', 'Two transactions waited for each other and this one was ended. Run it again from its start. Statement: %s', 503)
-export const DbBusy = define<[sql: string]>('TDM_ERR_DB_BUSY', 'Another process holds a lock on the database. Try again. Statement: %s', 503)
-export const DbReadonly = define<[sql: string]>('TDM_ERR_DB_READONLY', 'A write was tried where only reads are possible (a read transaction, or a database opened read-only). Statement: %s', 500)
-export const DbTimeout = define<[sql: string]>('TDM_ERR_DB_TIMEOUT', 'The deadline passed before the statement was done. Statement: %s', 503)
-export const DbAborted = define<[sql: string]>('TDM_ERR_DB_ABORTED', 'The statement was given up because its signal was aborted. Statement: %s', 503)
-export const DbMemory = define<[sql: string]>('TDM_ERR_DB_MEMORY', 'The statement needs more memory or disk than it may have. Ask for less at a time. Statement: %s', 503)
-export const DbConnection = define<[sql: string]>('TDM_ERR_DB_CONNECTION', 'The connection to the database was lost or could not be made. Statement: %s', 503)
-export const DbSyntax = define<[sql: string]>('TDM_ERR_DB_SYNTAX', 'The database does not accept the statement: a mistake in the SQL, or a table, column or function that does not exist. Statement: %s', 500)
-export const DbOther = define<[sql: string]>('TDM_ERR_DB_OTHER', 'The statement failed. The driver\'s error is the cause of this one. Statement: %s', 500)
+export const DbUnique = define<[]>('TDM_ERR_DB_UNIQUE', 'A row with this key exists already.', 409)
+export const DbForeignKey = define<[]>('TDM_ERR_DB_FOREIGN_KEY', 'A foreign key points at a row that does not exist, or would be left pointing at one.', 409)
+export const DbNotNull = define<[]>('TDM_ERR_DB_NOT_NULL', 'A column that must have a value would be NULL.', 400)
+export const DbCheck = define<[]>('TDM_ERR_DB_CHECK', 'A value is not one that the column allows.', 400)
+export const DbSerialization = define<[]>('TDM_ERR_DB_SERIALIZATION', 'The transaction met a concurrent one and has to be run again from its start.', 503)
+export const DbDeadlock = define<[]>('TDM_ERR_DB_DEADLOCK', 'Two transactions waited for each other and this one was ended. Run it again from its start.', 503)
+export const DbBusy = define<[]>('TDM_ERR_DB_BUSY', 'Another process holds a lock on the database. Try again.', 503)
+export const DbReadonly = define<[]>('TDM_ERR_DB_READONLY', 'A write was tried where only reads are possible (a read transaction, or a database opened read-only).', 500)
+export const DbTimeout = define<[]>('TDM_ERR_DB_TIMEOUT', 'The deadline passed before the statement was done.', 503)
+export const DbAborted = define<[]>('TDM_ERR_DB_ABORTED', 'The statement was given up because its signal was aborted.', 503)
+export const DbMemory = define<[]>('TDM_ERR_DB_MEMORY', 'The statement needs more memory or disk than it may have. Ask for less at a time.', 503)
+export const DbConnection = define<[]>('TDM_ERR_DB_CONNECTION', 'The connection to the database was lost or could not be made.', 503)
+export const DbSyntax = define<[]>('TDM_ERR_DB_SYNTAX', 'The database does not accept the statement: a mistake in the SQL, or a table, column or function that does not exist.', 500)
+export const DbOther = define<[]>('TDM_ERR_DB_OTHER', 'The statement failed. The driver\'s error is the cause of this one.', 500)
 
 // --- transactions --------------------------------------------------------------------------------------------------------
 
@@ -84,13 +94,13 @@ export const PoolDeadlock = define<[holders: string]>('TDM_ERR_POOL_DEADLOCK',
 
 // --- migrations --------------------------------------------------------------------------------------------------------------
 
-export const MigrateMissing = define<[missing: string]>('TDM_ERR_MIGRATE_MISSING',
+export const MigrateMissing = defineStart<[missing: string]>('TDM_ERR_MIGRATE_MISSING',
   'The database lacks migrations and DB_MIGRATE=off: %s. Run "npm run migrate", or set DB_MIGRATE=on.', 500)
-export const MigrateChanged = define<[which: string]>('TDM_ERR_MIGRATE_CHANGED',
+export const MigrateChanged = defineStart<[which: string]>('TDM_ERR_MIGRATE_CHANGED',
   'A migration that was applied is no longer the same file: %s. Restore it, and put the change into a new migration.', 500)
-export const MigrateTooNew = define<[which: string]>('TDM_ERR_MIGRATE_TOO_NEW',
+export const MigrateTooNew = defineStart<[which: string]>('TDM_ERR_MIGRATE_TOO_NEW',
   'The database has a newer schema than this version knows: %s. Start the version that made it, or a newer one.', 500)
-export const MigrateFailed = define<[which: string]>('TDM_ERR_MIGRATE_FAILED', 'Migration %s failed and was rolled back; the database is as it was before it.', 500)
+export const MigrateFailed = defineStart<[which: string]>('TDM_ERR_MIGRATE_FAILED', 'Migration %s failed and was rolled back; the database is as it was before it.', 500)
 
 /** Ours by kind; the engines translate a driver's error into one of these with `databaseError`. */
 const byKind = {
@@ -112,8 +122,9 @@ const byKind = {
 
 /** An error of the given kind about a statement. `sql` is cut to 200 characters; parameters are never part of it. */
 export function databaseError (kind: ErrorKind, sql: string, because: Because & { constraint?: string | undefined } = {}): DatabaseError {
-  const error = new byKind[kind](abbreviate(sql), 'cause' in because ? { cause: because.cause } : undefined) as DatabaseError
+  const error = new byKind[kind]('cause' in because ? { cause: because.cause } : undefined) as DatabaseError
   error.kind = kind
+  error.sql = abbreviate(sql)
   if (because.constraint !== undefined) error.constraint = because.constraint
   return error
 }
@@ -137,13 +148,16 @@ export function errorKind (error: unknown): ErrorKind | undefined {
   return undefined
 }
 
+/** An error in a log; the form that pino's serializers have. */
+export interface LoggedError { type: string, message: string, stack: string, [name: string]: unknown }
+
 /**
  * What may be written into a log about an error: of ours everything but the causes' texts, of which only class and code are named, since a
  * driver's message can quote the values of a statement. An error that is not ours keeps its message and stack.
  */
-export function describeError (error: Error): Record<string, unknown> {
-  const { kind, constraint } = error as Partial<DatabaseError>
-  const own = { type: error.name, code: (error as Partial<FastifyError>).code, kind, constraint, message: error.message, stack: error.stack }
+export function describeError (error: Error): LoggedError {
+  const { kind, constraint, sql } = error as Partial<DatabaseError>
+  const own = { type: error.name, code: (error as Partial<FastifyError>).code, kind, constraint, sql, message: error.message, stack: error.stack ?? '' }
   const causes = []
   for (let e = error.cause, depth = 0; e instanceof Error && depth < 10; e = e.cause, depth++) {
     const code = (e as Partial<FastifyError>).code

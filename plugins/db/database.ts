@@ -6,7 +6,7 @@
  */
 import { TxClosed, TxOptions as InvalidTxOptions, TxPropagation } from '../errors.ts'
 import { RowCursor } from './cursor.ts'
-import { currentScope, findLeases, findTransaction, limitsOf, runInTransaction, runWithDeadline, runWithSignal } from './scope.ts'
+import { currentScope, findTransaction, limitsOf, runInTransaction, runWithDeadline, runWithSignal } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
 import { Tx, type TransactionHost, type TxSettings } from './transaction.ts'
 import type { Database, Engine, EngineName, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions } from './types.ts'
@@ -56,20 +56,20 @@ class EngineDatabase implements Database, Runner {
       const tx = findTransaction(scope, this.#host)
       if (tx instanceof Tx) return tx.execute(method, query, params)
     }
-    return this.#engine.execute(method, query, params, limitsOf(scope, this.#settings.statementTimeoutMs))
+    return this.#engine.execute(method, query, params, limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
   }
 
   iterate (query: Query, params: Params): AsyncIterableIterator<Row> {
     const scope = currentScope()
     const tx = findTransaction(scope, this.#host)
-    return tx instanceof Tx ? tx.iterate(query, params) : new RowCursor(query.sql, this.#engine.batches(query, params, limitsOf(scope, Infinity)))
+    return tx instanceof Tx ? tx.iterate(query, params) : new RowCursor(query.sql, this.#engine.batches(query, params, limitsOf(scope, this.#host, Infinity)))
   }
 
   async exec (sql: string): Promise<void> {
     const scope = currentScope()
     const tx = findTransaction(scope, this.#host)
     if (tx instanceof Tx) await tx.exec(sql)
-    else await this.#engine.exec(this.#engine.parseScript(sql), limitsOf(scope, this.#settings.statementTimeoutMs))
+    else await this.#engine.exec(this.#engine.parseScript(sql), limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
   }
 
   // --- scopes ----------------------------------------------------------------------------------------------------------------
@@ -112,20 +112,21 @@ class EngineDatabase implements Database, Runner {
   }
 
   async #own<T> (fn: TxFunction<T>, options: TxOptions): Promise<T> {
+    const scope = currentScope()
     const settings: TxSettings = {
       mode: options.mode ?? 'write',
       isolation: options.isolation,
       statementTimeoutMs: options.statementTimeout ?? this.#settings.statementTimeoutMs,
-      deadline: limitsOf(currentScope(), options.timeout ?? this.#settings.txTimeoutMs).deadline
+      deadline: Math.min(scope.deadline, performance.now() + (options.timeout ?? this.#settings.txTimeoutMs))
     }
-    return await new Tx(this.#host, settings, findLeases(currentScope(), this.#host)).around(fn)
+    return await new Tx(this.#host, settings, limitsOf(scope, this.#host, Infinity).held).around(fn)
   }
 
   async #nest<T> (fn: TxFunction<T>, options: TxOptions, outer: Tx): Promise<T> {
     const settings: TxSettings = {
       ...outer.settings,
       statementTimeoutMs: options.statementTimeout ?? outer.settings.statementTimeoutMs,
-      deadline: Math.min(outer.settings.deadline, limitsOf(currentScope(), options.timeout ?? Infinity).deadline)
+      deadline: Math.min(outer.settings.deadline, performance.now() + (options.timeout ?? Infinity))
     }
     return await new Tx(this.#host, settings, [], outer).around(fn)
   }

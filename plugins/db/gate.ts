@@ -21,7 +21,7 @@ export class GateLease implements Lease {
 }
 
 interface Waiter {
-  readonly held: readonly Lease[]
+  readonly held: Limits['held']
   readonly doing: string
   readonly admit: (lease: GateLease) => void
   readonly refuse: (error: Error) => void
@@ -40,13 +40,13 @@ export class Gate {
     this.#acquireTimeoutMs = acquireTimeoutMs
   }
 
-  /** A place; `held` are the leases that the asking code has already, `sql` what it wants to do. */
-  async acquire (held: readonly Lease[], limits: Limits, sql: string): Promise<GateLease> {
+  /** A place; `sql` is what it is wanted for. */
+  async acquire (limits: Limits, sql: string): Promise<GateLease> {
     if (this.#closed) throw new DbClosed()
     checkLimits(limits, sql)
     if (this.#leases.size < this.#size) return this.#lease(sql)
-    if (this.#canNeverEnd(held)) throw new PoolDeadlock(this.#describe())
-    return await this.#wait(held, limits, sql)
+    if (this.#canNeverEnd(limits.held)) throw new PoolDeadlock(this.#describe())
+    return await this.#wait(limits, sql)
   }
 
   release (lease: GateLease): void {
@@ -73,7 +73,7 @@ export class Gate {
     return lease
   }
 
-  async #wait (held: readonly Lease[], limits: Limits, sql: string): Promise<GateLease> {
+  async #wait (limits: Limits, sql: string): Promise<GateLease> {
     return await new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#waiters.delete(waiter)
@@ -81,7 +81,7 @@ export class Gate {
         unwatch()
       }
       const waiter: Waiter = {
-        held,
+        held: limits.held,
         doing: sql,
         admit: lease => { leave(); resolve(lease) },
         refuse: error => { leave(); reject(error) }

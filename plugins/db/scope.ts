@@ -21,7 +21,9 @@ interface Link {
   readonly outer: Link | undefined
 }
 
-export interface Scope extends Limits {
+export interface Scope {
+  readonly deadline: number
+  readonly signal: AbortSignal | undefined
   readonly link: Link | undefined
 }
 
@@ -33,7 +35,7 @@ export function currentScope (): Scope {
 }
 
 /** Runs `fn` in a scope that owes nothing to the one around it. */
-export function runInFreshScope<T> (limits: Partial<Limits>, fn: () => T): T {
+export function runInFreshScope<T> (limits: { deadline?: number, signal?: AbortSignal }, fn: () => T): T {
   return storage.run({ deadline: limits.deadline ?? Infinity, signal: limits.signal, link: undefined }, fn)
 }
 
@@ -62,8 +64,8 @@ export function findTransaction (scope: Scope, database: object): ScopedTransact
   return undefined
 }
 
-/** All places among the connections of `database` that the running code holds, suspended transactions included. */
-export function findLeases (scope: Scope, database: object): Lease[] {
+/** The leases of `database` that the running code holds, those of suspended transactions included. */
+function findLeases (scope: Scope, database: object): Lease[] {
   const leases: Lease[] = []
   for (let link = scope.link; link !== undefined; link = link.outer) {
     const lease = link.database === database ? link.transaction?.lease : undefined
@@ -72,10 +74,13 @@ export function findLeases (scope: Scope, database: object): Lease[] {
   return leases
 }
 
-/** The limits of one statement: the scope's, and at most `timeoutMs` from now. */
-export function limitsOf (scope: Scope, timeoutMs: number): Limits {
-  return { deadline: Math.min(scope.deadline, performance.now() + timeoutMs), signal: scope.signal }
+/** The limits of one statement on `database`: the scope's, and at most `timeoutMs` from now. */
+export function limitsOf (scope: Scope, database: object, timeoutMs: number): Limits {
+  const held = scope.link === undefined ? none : findLeases(scope, database)
+  return { deadline: Math.min(scope.deadline, performance.now() + timeoutMs), signal: scope.signal, held }
 }
+
+const none: readonly Lease[] = Object.freeze([])
 
 /** Throws `TDM_ERR_DB_ABORTED` or `TDM_ERR_DB_TIMEOUT` if the limits do not allow going on. */
 export function checkLimits (limits: Limits, sql: string): void {
@@ -84,7 +89,7 @@ export function checkLimits (limits: Limits, sql: string): void {
 }
 
 /** Calls `expire` once with our error when the limits pass; the answer ends the watch. */
-export function watchLimits (limits: Limits, sql: string, expire: (error: Error) => void): () => void {
+export function watchLimits (limits: Omit<Limits, 'held'>, sql: string, expire: (error: Error) => void): () => void {
   const { deadline, signal } = limits
   const onAbort = (): void => { expire(databaseError('aborted', sql, { cause: signal?.reason })) }
   const onTimeout = (): void => { expire(databaseError('timeout', sql)) }

@@ -15,7 +15,7 @@
  *  6. Only the outermost COMMITs. An answer that says ROLLBACK, or none at all, is an error (the engines see to it).
  *  7. Callbacks run when the outermost has ended and its connection is released: afterCommit of all levels that were kept, afterRollback of all that were not.
  */
-import { TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse } from '../errors.ts'
+import { abbreviate, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse } from '../errors.ts'
 import { RowCursor } from './cursor.ts'
 import { currentScope, findTransaction, limitsOf, runInTransaction, watchLimits, type ScopedTransaction } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
@@ -113,12 +113,15 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     return cursor
   }
 
-  /** Accepts a statement and runs it when its turn comes. Its failure is reported by the transaction too, so nobody has to await it. */
+  /**
+   * Accepts a statement and runs it when its turn comes. Nobody has to await it: its failure, or the end that came before it, is reported by the transaction too.
+   * Only what comes after COMMIT was decided is reported by nothing else, so that rejection stays loud if it is not awaited.
+   */
   #submit<T> (sql: string, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
     const refusal = this.#refusal(sql)
-    const limits = this.#limits()
+    const limits = this.#limits(this.settings.statementTimeoutMs)
     const result = refusal === undefined ? this.#enqueue(() => this.#run(sql, limits, task)) : Promise.reject(refusal)
-    if (this.state === 'open') result.catch(noop)
+    if (this.#ending !== 'commit') result.catch(noop)
     return result
   }
 
@@ -130,7 +133,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   }
 
   async #run<T> (sql: string, limits: Limits, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
-    if (this.#ending === 'rollback') throw new TxClosed('rolled back', sql)
+    if (this.#ending === 'rollback') throw new TxClosed('rolled back', abbreviate(sql))
     if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
     try {
       return await task(await this.#open(sql, limits), limits)
@@ -145,8 +148,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     const refusal = this.#refusal(query.sql)
     if (refusal !== undefined) throw refusal
     onStart()
-    const { deadline, signal } = currentScope()
-    const limits = { deadline: Math.min(deadline, this.settings.deadline), signal }
+    const limits = this.#limits(Infinity)
     const { promise: done, resolve: finish } = Promise.withResolvers<void>()
     const turn = new Promise<void>(resolve => { this.#enqueue(async () => { resolve(); await done }).catch(noop) })
     try {
@@ -161,18 +163,18 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     }
   }
 
-  #limits (): Limits {
-    const { deadline, signal } = limitsOf(currentScope(), this.settings.statementTimeoutMs)
-    return { deadline: Math.min(deadline, this.settings.deadline), signal }
+  #limits (timeoutMs: number): Limits {
+    const { deadline, signal } = limitsOf(currentScope(), this.#host, timeoutMs)
+    return { deadline: Math.min(deadline, this.settings.deadline), signal, held: this.#held }
   }
 
   /** Why a statement cannot be accepted now, if so. */
   #refusal (sql: string): Error | undefined {
-    if (this.state !== 'open') return new TxClosed(this.#ended(), sql)
+    if (this.state !== 'open') return new TxClosed(this.#ended(), abbreviate(sql))
     if (this.#failure !== undefined) return new TxDoomed({ cause: this.#failure.error })
-    if (this.#cursor !== undefined) return new TxCursorOpen(sql)
+    if (this.#cursor !== undefined) return new TxCursorOpen(abbreviate(sql))
     const current = findTransaction(currentScope(), this.#host)
-    if (current !== this && current instanceof Tx && current.state === 'open' && current.#isInside(this)) return new TxParentInUse(sql)
+    if (current !== this && current instanceof Tx && current.state === 'open' && current.#isInside(this)) return new TxParentInUse(abbreviate(sql))
     return undefined
   }
 
@@ -203,7 +205,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   }
 
   async #begin (limits: Limits): Promise<Connection> {
-    return await this.#host.engine.begin(this.settings, this.#held, limits)
+    return await this.#host.engine.begin(this.settings, limits)
   }
 
   // --- failure ---------------------------------------------------------------------------------------------------------------
@@ -253,13 +255,25 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   }
 
   async #call<T> (fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
-    return await runInTransaction(this.#host, this, async () => await fn(this))
+    try {
+      const value = await runInTransaction(this.#host, this, () => fn(this))
+      if (this.state === 'open') this.#stopAccepting('commit')
+      return value
+    } catch (error) {
+      if (this.state === 'open') this.#stopAccepting('rollback')
+      throw error
+    }
+  }
+
+  #stopAccepting (ending: 'commit' | 'rollback'): void {
+    this.state = 'closing'
+    this.#ending = ending
   }
 
   async #commit (): Promise<void> {
     await this.#close('commit')
     if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
-    await this.#connection?.commit({ deadline: this.settings.deadline, signal: undefined })
+    await this.#connection?.commit({ deadline: this.settings.deadline, signal: undefined, held: [] })
     this.#release()
   }
 
@@ -273,10 +287,9 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   /** Accepts nothing from now on and waits for what was accepted; a nested transaction that is under way is waited for, or given up. */
   async #close (ending: 'commit' | 'rollback'): Promise<void> {
-    this.state = 'closing'
-    this.#ending = ending
+    this.#stopAccepting(ending)
     if (ending === 'rollback') this.#active?.giveUp(new TxClosed(this.#ended(), 'tx.tx()'))
-    await this.#cursor?.end(new TxClosed(this.#ended(), this.#cursor.sql))
+    await this.#cursor?.end(new TxClosed(this.#ended(), abbreviate(this.#cursor.sql)))
     await this.#tail
   }
 
@@ -338,7 +351,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   async #undo (error: unknown): Promise<void> {
     this.#failure ??= { error }
-    if (this.state === 'open') this.#root.#connection?.cancel()
+    this.#root.#connection?.cancel()
     await this.#close('rollback')
     this.state = 'closed'
     this.#root.#afterRollbackOfChildren.push(...this.#afterRollback)

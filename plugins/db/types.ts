@@ -145,11 +145,14 @@ export interface Script {
   readonly statements: number
 }
 
-/** How long a statement may take and who may stop it. */
+/** What holds for the code that asks for a statement. */
 export interface Limits {
   /** On the clock of `performance.now()`, in ms; Infinity for none. */
   readonly deadline: number
+  /** Who may stop it. */
   readonly signal: AbortSignal | undefined
+  /** The leases that it has already, so that a wait for another one that can never end is found. */
+  readonly held: readonly Lease[]
 }
 
 export type Method = 'get' | 'all' | 'run'
@@ -170,10 +173,10 @@ export interface Engine extends Executor {
   /** Throws `TDM_ERR_DB_TRANSACTION_CONTROL`. */
   parseScript: (sql: string) => Script
   /**
-   * A connection for one transaction, begun. Waits in order of asking; `held` are the leases that the asking code holds already, so that a wait that
-   * can never end is found. Throws `TDM_ERR_POOL_TIMEOUT`, `TDM_ERR_POOL_DEADLOCK`.
+   * A connection for one transaction, begun. Waits in order of asking. Throws `TDM_ERR_POOL_TIMEOUT`, and `TDM_ERR_POOL_DEADLOCK` for a wait that
+   * can never end.
    */
-  begin: (options: BeginOptions, held: readonly Lease[], limits: Limits) => Promise<Connection>
+  begin: (options: BeginOptions, limits: Limits) => Promise<Connection>
   close: (graceMs: number) => Promise<void>
 }
 

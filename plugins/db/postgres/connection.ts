@@ -169,7 +169,7 @@ export class PostgresConnection implements Connection {
   async rollback (): Promise<void> {
     if (!this.inTransaction) return
     try {
-      await this.#control('ROLLBACK', { deadline: performance.now() + GRACE_MS, signal: undefined })
+      await this.#control('ROLLBACK', { ...unlimited, deadline: performance.now() + GRACE_MS })
       this.#inTransaction = false
     } catch {
       this.#isBroken = true
@@ -194,7 +194,7 @@ export class PostgresConnection implements Connection {
   }
 }
 
-const unlimited: Limits = { deadline: Infinity, signal: undefined }
+const unlimited: Limits = { deadline: Infinity, signal: undefined, held: [] }
 
 function changesOf ({ command, rowCount }: pg.QueryResult): RunResult {
   return { changes: WRITES.has(command) ? rowCount ?? 0 : 0, lastInsertRowid: null }

@@ -10,7 +10,7 @@ import { DbClosed } from '../../errors.ts'
 import { Cache } from '../cache.ts'
 import { Gate, type GateLease } from '../gate.ts'
 import { parseQuery, parseScript, postgresTokens, type Dialect } from '../sql.ts'
-import type { BeginOptions, Connection, Engine, Lease, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
+import type { BeginOptions, Connection, Engine, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { PostgresConnection } from './connection.ts'
 import { toOurError } from './errors.ts'
 import { openPool, type PostgresSettings } from './open.ts'
@@ -57,7 +57,7 @@ class PostgresEngine implements Engine {
   }
 
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[]> {
-    const connection = await this.#acquire([], limits, query.sql)
+    const connection = await this.#acquire(limits, query.sql)
     try {
       yield * connection.batches(query, params, limits)
     } finally {
@@ -71,8 +71,8 @@ class PostgresEngine implements Engine {
 
   // --- transactions --------------------------------------------------------------------------------------------------------------
 
-  async begin (options: BeginOptions, held: readonly Lease[], limits: Limits): Promise<Connection> {
-    const connection = await this.#acquire(held, limits, `BEGIN (${options.mode})`)
+  async begin (options: BeginOptions, limits: Limits): Promise<Connection> {
+    const connection = await this.#acquire(limits, `BEGIN (${options.mode})`)
     try {
       await connection.begin(options, limits)
       return connection
@@ -95,7 +95,7 @@ class PostgresEngine implements Engine {
   // --- connections ---------------------------------------------------------------------------------------------------------------
 
   async #withConnection<T> (sql: string, limits: Limits, task: (connection: PostgresConnection) => Promise<T>): Promise<T> {
-    const connection = await this.#acquire([], limits, sql)
+    const connection = await this.#acquire(limits, sql)
     try {
       return await task(connection)
     } finally {
@@ -103,9 +103,9 @@ class PostgresEngine implements Engine {
     }
   }
 
-  async #acquire (held: readonly Lease[], limits: Limits, sql: string): Promise<PostgresConnection> {
+  async #acquire (limits: Limits, sql: string): Promise<PostgresConnection> {
     if (this.#closing !== undefined) throw new DbClosed()
-    const lease = await this.#gate.acquire(held, limits, sql)
+    const lease = await this.#gate.acquire(limits, sql)
     try {
       return await this.#lend(lease)
     } catch (error) {

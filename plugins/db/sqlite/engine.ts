@@ -11,7 +11,7 @@ import { DbClosed, databaseError } from '../../errors.ts'
 import { Cache } from '../cache.ts'
 import { Gate, type GateLease } from '../gate.ts'
 import { parseQuery, parseScript, sqliteTokens, type Dialect } from '../sql.ts'
-import type { BeginOptions, Connection, Engine, Lease, Limits, Method, Params, Query, Row, Script } from '../types.ts'
+import type { BeginOptions, Connection, Engine, Limits, Method, Params, Query, Row, Script } from '../types.ts'
 import { SqliteConnection } from './connection.ts'
 import { openConnection, resolveFile, type SqliteFile, type SqliteSettings } from './open.ts'
 
@@ -76,7 +76,7 @@ class SqliteEngine implements Engine {
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[]> {
     if (this.#closing !== undefined) throw new DbClosed()
     const mode = this.#inline.reads(query) ? 'read' : 'write'
-    const connection = await this.#acquire(mode, [], limits, query.sql)
+    const connection = await this.#acquire(mode, limits, query.sql)
     try {
       yield * connection.batches(query, params, limits)
     } finally {
@@ -95,8 +95,8 @@ class SqliteEngine implements Engine {
 
   // --- transactions --------------------------------------------------------------------------------------------------------------
 
-  async begin ({ mode }: BeginOptions, held: readonly Lease[], limits: Limits): Promise<Connection> {
-    const connection = await this.#acquire(mode, held, limits, `BEGIN (${mode})`)
+  async begin ({ mode }: BeginOptions, limits: Limits): Promise<Connection> {
+    const connection = await this.#acquire(mode, limits, `BEGIN (${mode})`)
     try {
       await connection.begin(mode, limits)
       return connection
@@ -125,7 +125,7 @@ class SqliteEngine implements Engine {
   }
 
   async #withWriter<T> (sql: string, limits: Limits, task: (writer: SqliteConnection) => Promise<T>): Promise<T> {
-    const writer = await this.#acquire('write', [], limits, sql)
+    const writer = await this.#acquire('write', limits, sql)
     try {
       return await task(writer)
     } finally {
@@ -134,9 +134,9 @@ class SqliteEngine implements Engine {
   }
 
   /** The writer, or a reader, lent to the caller until `release`. */
-  async #acquire (mode: 'write' | 'read', held: readonly Lease[], limits: Limits, sql: string): Promise<SqliteConnection> {
+  async #acquire (mode: 'write' | 'read', limits: Limits, sql: string): Promise<SqliteConnection> {
     const gate = mode === 'write' ? this.#writerGate : this.#readerGate
-    const lease = await gate.acquire(held, limits, sql)
+    const lease = await gate.acquire(limits, sql)
     try {
       return mode === 'write' ? this.#lendWriter(lease, sql) : this.#lendReader(lease)
     } catch (error) {
