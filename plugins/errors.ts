@@ -8,7 +8,6 @@
  *  4. 4xx: the caller can fix it. 503: try again. 500: our fault or the programmer's.
  */
 import createError, { type FastifyError } from '@fastify/error'
-import { inspect } from 'node:util'
 
 /** What went wrong in the database, under the same name on both engines. */
 export type ErrorKind =
@@ -32,21 +31,14 @@ function define<Args extends unknown[]> (code: `TDM_ERR_${string}`, message: str
   return createError<typeof code, [...args: Args, because?: Because]>(code, message, statusCode)
 }
 
-/** As `define`, for errors that end a start: whoever prints one shows its code and message, and not a stack that points into this package. */
-function defineStart<Args extends unknown[]> (code: `TDM_ERR_${string}`, message: string, statusCode: number) {
-  const type = define<Args>(code, message, statusCode)
-  Object.defineProperty(type.prototype, inspect.custom, { value (this: Error): string { return `${code}: ${this.message}` } })
-  return type
-}
-
 // --- configuration ---------------------------------------------------------------------------------------------------
 
 /** `%s`: every problem, one a line. */
-export const ConfigInvalid = defineStart<[problems: string]>('TDM_ERR_CONFIG_INVALID', 'The configuration cannot be used:\n%s', 500)
+export const ConfigInvalid = define<[problems: string]>('TDM_ERR_CONFIG_INVALID', 'The configuration cannot be used:\n%s', 500)
 
 // --- opening, closing, using the database ------------------------------------------------------------------------------
 
-export const DbOpen = defineStart<[target: string, reason: string]>('TDM_ERR_DB_OPEN', 'The database %s cannot be opened: %s', 503)
+export const DbOpen = define<[target: string, reason: string]>('TDM_ERR_DB_OPEN', 'The database %s cannot be opened: %s', 503)
 export const DbClosed = define<[]>('TDM_ERR_DB_CLOSED', 'The database is closed. Statements are possible until app.close() was called.', 503)
 export const DbBind = define<[position: string, expected: string, got: string]>('TDM_ERR_DB_BIND', 'Parameter %s cannot be bound: expected %s, got %s.', 500)
 export const DbPlaceholder = define<[what: string]>('TDM_ERR_DB_PLACEHOLDER', 'The placeholders of the statement cannot be used: %s', 500)
@@ -94,13 +86,13 @@ export const PoolDeadlock = define<[holders: string]>('TDM_ERR_POOL_DEADLOCK',
 
 // --- migrations --------------------------------------------------------------------------------------------------------------
 
-export const MigrateMissing = defineStart<[missing: string]>('TDM_ERR_MIGRATE_MISSING',
+export const MigrateMissing = define<[missing: string]>('TDM_ERR_MIGRATE_MISSING',
   'The database lacks migrations and DB_MIGRATE=off: %s. Run "npm run migrate", or set DB_MIGRATE=on.', 500)
-export const MigrateChanged = defineStart<[which: string]>('TDM_ERR_MIGRATE_CHANGED',
+export const MigrateChanged = define<[which: string]>('TDM_ERR_MIGRATE_CHANGED',
   'A migration that was applied is no longer the same file: %s. Restore it, and put the change into a new migration.', 500)
-export const MigrateTooNew = defineStart<[which: string]>('TDM_ERR_MIGRATE_TOO_NEW',
+export const MigrateTooNew = define<[which: string]>('TDM_ERR_MIGRATE_TOO_NEW',
   'The database has a newer schema than this version knows: %s. Start the version that made it, or a newer one.', 500)
-export const MigrateFailed = defineStart<[which: string]>('TDM_ERR_MIGRATE_FAILED', 'Migration %s failed and was rolled back; the database is as it was before it.', 500)
+export const MigrateFailed = define<[which: string]>('TDM_ERR_MIGRATE_FAILED', 'Migration %s failed and was rolled back; the database is as it was before it.', 500)
 
 /** Ours by kind; the engines translate a driver's error into one of these with `databaseError`. */
 const byKind = {

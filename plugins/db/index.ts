@@ -29,7 +29,12 @@ async function db (app: FastifyInstance, { migrations = [] }: DbOptions): Promis
   const { config, log } = app
   const database = await openDatabase(config, log)
   app.addHook('onClose', async () => { await database.close() })
-  await migrate(database, migrations, { mode: config.migrate, log })
+  try {
+    await migrate(database, migrations, { mode: config.migrate, log })
+  } catch (error) {
+    await database.close() // an app that failed to start may never be closed
+    throw error
+  }
   app.decorate('db', database)
   if (config.database.engine === 'postgres') await app.register(fastifyPostgres, { connectionString: config.database.url, max: config.pool.max })
   log.info({ engine: database.engine, database: config.database.displayUrl }, 'database open')

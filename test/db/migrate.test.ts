@@ -199,15 +199,17 @@ for (const engine of engines) {
       t.equal((await migrateOn(db, makeSet(t, { '001.do.slow.sql': slow(engine) }))).length, 1)
     })
 
-    t.test('four processes that start at once apply each migration once', async t => {
-      const url = await freshUrl(t, engine)
-      await (await openUrl(t, url)).close()
-      const set = makeSet(t, { ...first, '002.do.slow.sql': slow(engine), ...third })
-      const applied = await migrateInProcesses(4, url, set)
-      t.strictSame(applied.map(list => list.length).sort(), [0, 0, 0, 3])
-      const db = await openUrl(t, url)
-      t.strictSame(await db.prepare('SELECT version FROM tandem_migrations_jobs ORDER BY version').all(), [{ version: 1 }, { version: 2 }, { version: 3 }])
-    })
+    for (const state of engine === 'sqlite' ? ['exists', 'does not exist yet'] : ['exists']) {
+      t.test(`four processes that start at once apply each migration once, if the database ${state}`, async t => {
+        const url = await freshUrl(t, engine)
+        if (state === 'exists') await (await openUrl(t, url)).close()
+        const set = makeSet(t, { ...first, '002.do.slow.sql': slow(engine), ...third })
+        const applied = await migrateInProcesses(4, url, set)
+        t.strictSame(applied.map(list => list.length).sort(), [0, 0, 0, 3])
+        const db = await openUrl(t, url)
+        t.strictSame(await db.prepare('SELECT version FROM tandem_migrations_jobs ORDER BY version').all(), [{ version: 1 }, { version: 2 }, { version: 3 }])
+      })
+    }
 
     t.test('inside of a transaction it is refused', async t => {
       const db = await openTestDatabase(t, engine)

@@ -1,4 +1,6 @@
 /** Databases for tests: a fresh one on either engine, closed and removed with the test. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import tap, { type Test } from 'tap'
 import { readConfig, type Config } from '../../plugins/config/index.ts'
@@ -17,9 +19,16 @@ export function collectLog (): Log & { lines: LogLine[] } {
   return { lines, info: at('info'), warn: at('warn'), error: at('error') }
 }
 
+/** A folder of its own, removed with the test. (t.testdir() would remove what the same test put there before.) */
+export function freshFolder (t: Test): string {
+  const folder = mkdtempSync(join(tmpdir(), 'tandem-test-'))
+  t.teardown(() => { rmSync(folder, { recursive: true, force: true }) })
+  return folder
+}
+
 /** The address of a fresh, empty database: a file in the test's folder, or a database on the PostgreSQL of this run. */
 export async function freshUrl (t: Test, engine: EngineName): Promise<string> {
-  if (engine === 'sqlite') return `sqlite:${join(t.testdir(), 'test.db')}`
+  if (engine === 'sqlite') return `sqlite:${join(freshFolder(t), 'test.db')}`
   const url = await freshDatabase(t)
   if (url === undefined) throw new Error('there is no PostgreSQL for this run: unset TEST_POSTGRES, or set TEST_DATABASE_URL')
   return url

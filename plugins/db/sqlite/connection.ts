@@ -249,8 +249,8 @@ export class SqliteConnection implements Connection {
         return attempt()
       } catch (error) {
         const wait = (BACK_OFF_MS[tries] ?? 100) * (0.5 + Math.random())
-        if (!isBusy(error) || limits.signal?.aborted === true || performance.now() + wait > limits.deadline) throw toOurError(error, sql)
-        await pause(wait)
+        if (!isBusy(error) || performance.now() + wait > limits.deadline) throw toOurError(error, sql)
+        await pause(wait, undefined, { signal: limits.signal }).catch(() => { checkLimits(limits, sql) })
       }
     }
   }

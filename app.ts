@@ -1,0 +1,66 @@
+/**
+ * The application as one Fastify plugin, for `fastify start app.ts`: config → db → tx → ops → services, in this order.
+ * Errors leave it in one form, `{ statusCode, code, error, message }`; what went wrong inside is in the log, and never in an answer.
+ */
+import { STATUS_CODES } from 'node:http'
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
+import config, { type ConfigOptions } from './plugins/config/index.ts'
+import db from './plugins/db/index.ts'
+import { describeError, isOurs } from './plugins/errors.ts'
+import ops from './plugins/ops/index.ts'
+import tx from './plugins/tx/index.ts'
+import jobs from './services/jobs/index.ts'
+import { migrations } from './services/migrations.ts'
+
+/** Read by fastify-cli with `--options`. */
+export const options = {
+  forceCloseConnections: 'idle',
+  logger: { serializers: { err: describeError } },
+  routerOptions: { ignoreTrailingSlash: true }
+} satisfies FastifyServerOptions
+
+export default async function app (fastify: FastifyInstance, { env }: ConfigOptions): Promise<void> {
+  fastify.setErrorHandler(answerError)
+  fastify.setNotFoundHandler(answerNotFound)
+  try {
+    await fastify.register(config, { env })
+    await fastify.register(db, { migrations })
+    await fastify.register(tx)
+    await fastify.register(ops)
+    await fastify.register(jobs)
+  } catch (error) {
+    if (isOurs(error)) endPlainly(error)
+    throw error
+  }
+}
+
+/**
+ * fastify-cli leaves a failed start to Node.js, which would print a stack and, as its cause, the driver's error. One line says what to do.
+ */
+function endPlainly (error: Error & { code: string }): void {
+  process.prependOnceListener('uncaughtException', thrown => {
+    if (thrown !== error) throw thrown
+    process.stderr.write(`${error.code}: ${error.message}\n`)
+    process.exit(1)
+  })
+}
+
+function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
+  const { statusCode = 500 } = error
+  if (statusCode >= 500) request.log.error({ err: error, route: request.routeOptions.url }, 'a request failed')
+  if (statusCode === 503) reply.header('retry-after', '1')
+  const message = statusCode >= 500 ? 'The request could not be answered. The log of the server says why.' : error.message
+  reply.code(statusCode).send({ statusCode, code: error.code, error: STATUS_CODES[statusCode], message, ...pointerOf(error) })
+}
+
+/** Which part of the request was refused, as a JSON pointer: `/querystring/limit`. */
+function pointerOf ({ validation, validationContext }: FastifyError): { pointer?: string } {
+  const [first] = validation ?? []
+  if (first === undefined) return {}
+  const unknown = first.params.additionalProperty ?? first.params.missingProperty
+  return { pointer: `/${validationContext ?? ''}${first.instancePath}${typeof unknown === 'string' ? `/${unknown}` : ''}` }
+}
+
+function answerNotFound (request: FastifyRequest, reply: FastifyReply): void {
+  reply.code(404).send({ statusCode: 404, code: 'FST_ERR_NOT_FOUND', error: 'Not Found', message: `There is no route ${request.method} ${request.url}` })
+}

@@ -1,0 +1,235 @@
+/**
+ * Every variable that configures the plugins, each once, in the order in which people should meet them.
+ *
+ * What is kept true: `.env.example`, docs/configuration.md and `npm run config` repeat this list in this order (tests compare them).
+ * A default that depends on the machine or on another variable has no `default` text but a `defaultRule`; rules.ts computes it.
+ * It refuses to know how a text is parsed (limits.ts, url.ts) and which values fit together (rules.ts).
+ */
+
+export type Form = 'databaseUrl' | 'postgresUrl' | 'word' | 'duration' | 'integer' | 'size' | 'cacheSize'
+
+export interface Variable {
+  readonly name: string
+  /** One or two sentences: what it does. */
+  readonly description: string
+  readonly form: Form
+  /** For form 'word': what it can be. */
+  readonly words?: readonly string[]
+  /** What the parsed number counts. */
+  readonly unit?: 'ms' | 'bytes' | 'connections'
+  /** The smallest and the largest parsed number. */
+  readonly minimum?: number
+  readonly maximum?: number
+  /** True when 0 is allowed and means that there is no limit. */
+  readonly zeroIsNone?: boolean
+  /** As it would be written. Absent: see `defaultRule`. */
+  readonly default?: string
+  /** How the default is found, in words. */
+  readonly defaultRule?: string
+  readonly example: string
+  /** What keeps it in this version, in words. */
+  readonly keptBy: string
+  /** The engine that it is for. Absent: both. */
+  readonly engine?: 'sqlite' | 'postgres'
+  /** True when the value can hold a password: it is never printed as it is. */
+  readonly secret?: boolean
+}
+
+/** What a timer of Node can wait; a longer one would fire at once. */
+const longestTimerMs = 2 ** 31 - 1
+/** `PRAGMA cache_size=-N` takes N KiB as a 32-bit integer. */
+const largestCacheBytes = (2 ** 31 - 1) * 1024
+
+const duration = { form: 'duration', unit: 'ms', minimum: 1, maximum: longestTimerMs } as const
+
+export const variables = [
+  {
+    name: 'DATABASE_URL',
+    description: 'The database: sqlite:path, sqlite:path?mode=ro (read only), sqlite::memory:, or postgres://user:password@host:port/database.',
+    form: 'databaseUrl',
+    defaultRule: 'sqlite:data/app.db; with DB_DRIVER=postgres postgres://localhost:5432/tandem',
+    example: 'sqlite:data/app.db',
+    keptBy: 'read at start',
+    secret: true
+  },
+  {
+    name: 'DB_DRIVER',
+    description: 'A short cut for trying an engine without a DATABASE_URL. A DATABASE_URL of the other engine is refused.',
+    form: 'word',
+    words: ['sqlite', 'postgres'],
+    defaultRule: 'the engine of DATABASE_URL, else sqlite',
+    example: 'sqlite',
+    keptBy: 'read at start'
+  },
+  {
+    name: 'DATABASE_REPLICA_URL',
+    description: 'A read replica of the PostgreSQL database in DATABASE_URL, for read-only transactions.',
+    form: 'postgresUrl',
+    defaultRule: 'none',
+    example: 'postgres://app:password@replica.example.org:5432/app',
+    keptBy: 'checked at start; used by the PostgreSQL engine once it knows replicas',
+    engine: 'postgres',
+    secret: true
+  },
+  {
+    name: 'DB_MIGRATE',
+    description: 'on: apply missing migrations at start. off: refuse to start while one is missing.',
+    form: 'word',
+    words: ['on', 'off'],
+    defaultRule: 'on; off for a database that is opened read only',
+    example: 'off',
+    keptBy: 'the migrations, at start'
+  },
+  {
+    ...duration,
+    name: 'DB_STATEMENT_TIMEOUT',
+    description: 'How long one statement may take, waiting included. 0: no limit.',
+    zeroIsNone: true,
+    default: '30s',
+    example: '5s',
+    keptBy: 'SQLite: looked at before a statement, between its rows and after it; one long step is noticed at its end. PostgreSQL: the statement is cancelled'
+  },
+  {
+    ...duration,
+    name: 'DB_TX_TIMEOUT',
+    description: 'How long a whole transaction may take, waiting included. 0: no limit.',
+    zeroIsNone: true,
+    default: '60s',
+    example: '2min',
+    keptBy: 'the transaction is given up and rolled back at its deadline, also while its function waits for something else'
+  },
+  {
+    ...duration,
+    name: 'DB_ACQUIRE_TIMEOUT',
+    description: 'How long to wait for a free connection.',
+    default: '10s',
+    example: '2s',
+    keptBy: 'the queue in front of the connections'
+  },
+  {
+    ...duration,
+    name: 'DB_IDLE_TIMEOUT',
+    description: 'After how long without work a connection is closed and its memory given back.',
+    default: '10min',
+    example: '1min',
+    keptBy: 'PostgreSQL: the pool. SQLite: checked at start only; in effect with reader threads'
+  },
+  {
+    ...duration,
+    name: 'DB_EVENT_LOOP_BUDGET',
+    description: 'SQLite: how long one statement may hold the event loop before others get a turn.',
+    default: '2ms',
+    example: '5ms',
+    engine: 'sqlite',
+    keptBy: 'looked at between the rows of a cursor. Statements that compute longer than this hold the event loop until reader threads come'
+  },
+  {
+    name: 'DB_POOL_MAX',
+    description: 'PostgreSQL: how many connections app.db has at most. app.pg, if it is used, has as many of its own.',
+    form: 'integer',
+    unit: 'connections',
+    minimum: 1,
+    default: '10',
+    example: '20',
+    engine: 'postgres',
+    keptBy: 'the pool'
+  },
+  {
+    ...duration,
+    name: 'DB_POOL_LIFETIME',
+    description: 'PostgreSQL: after how long a connection is replaced by a new one.',
+    default: '30min',
+    example: '1h',
+    engine: 'postgres',
+    keptBy: 'the pool'
+  },
+  {
+    name: 'SQLITE_CACHE_SIZE',
+    description: 'SQLite: page cache of each connection. -16000 means 16000 KiB, as in SQLite; a count of pages is refused.',
+    form: 'cacheSize',
+    unit: 'bytes',
+    minimum: 512 * 1024,
+    maximum: largestCacheBytes,
+    defaultRule: '16MB, or less if the connections would exceed SQLITE_SOFT_HEAP_LIMIT',
+    example: '16MB',
+    engine: 'sqlite',
+    keptBy: 'PRAGMA cache_size of each connection, when it is opened'
+  },
+  {
+    name: 'SQLITE_SOFT_HEAP_LIMIT',
+    description: 'SQLite: what the caches of all connections (SQLITE_READERS + 2) may hold together. A bare number counts bytes, as in SQLite.',
+    form: 'size',
+    unit: 'bytes',
+    minimum: 8_000_000,
+    defaultRule: '25% of the memory, at most 2GB and at most SQLITE_HARD_HEAP_LIMIT',
+    example: '1GB',
+    engine: 'sqlite',
+    keptBy: 'the start is refused when the caches could exceed it. Not by PRAGMA soft_heap_limit, which does nothing in better-sqlite3'
+  },
+  {
+    name: 'SQLITE_HARD_HEAP_LIMIT',
+    description: 'SQLite: what the process may hold before its most expensive statement is ended. A bare number counts bytes, as in SQLite.',
+    form: 'size',
+    unit: 'bytes',
+    minimum: 8_000_000,
+    defaultRule: 'twice SQLITE_SOFT_HEAP_LIMIT, at most the memory',
+    example: '2GB',
+    engine: 'sqlite',
+    keptBy: 'at start only, as a bound of the soft limit; ending a statement comes with reader threads'
+  },
+  {
+    name: 'SQLITE_TEMP_STORE',
+    description: 'SQLite: where sorts and temporary tables go. In memory they have no limit and cannot be interrupted.',
+    form: 'word',
+    words: ['file', 'memory'],
+    default: 'file',
+    example: 'file',
+    engine: 'sqlite',
+    keptBy: 'PRAGMA temp_store of each connection, when it is opened'
+  },
+  {
+    name: 'SQLITE_READERS',
+    description: 'SQLite: how many connections for read transactions and cursors there are at most. A writer and one for single reads come on top.',
+    form: 'integer',
+    unit: 'connections',
+    minimum: 1,
+    defaultRule: 'processors - 1, at least 1 and at most 4',
+    example: '4',
+    engine: 'sqlite',
+    keptBy: 'the engine opens no more; in this version they run on the main thread, later each in a thread'
+  },
+  {
+    name: 'SQLITE_SYNCHRONOUS',
+    description: 'SQLite: normal survives a crash of the process; full also keeps the last commits through a power failure, each waits for the disk.',
+    form: 'word',
+    words: ['normal', 'full'],
+    default: 'normal',
+    example: 'full',
+    engine: 'sqlite',
+    keptBy: 'PRAGMA synchronous of each connection, when it is opened'
+  }
+] as const satisfies readonly Variable[]
+
+export type Name = typeof variables[number]['name']
+
+const byName = new Map<string, Variable>(variables.map(variable => [variable.name, variable]))
+
+/** The variable with this name. Throws for a name that is not in the list. */
+export function getVariable (name: Name): Variable {
+  const variable = byName.get(name)
+  if (variable === undefined) throw new Error(`${name} is not in plugins/config/schema.ts`)
+  return variable
+}
+
+/** What may be written, in words. */
+export function formOf (variable: Variable): string {
+  switch (variable.form) {
+    case 'databaseUrl': return 'sqlite:<path>[?mode=ro], sqlite::memory: or postgres://…'
+    case 'postgresUrl': return 'postgres://user:password@host:port/database'
+    case 'word': return (variable.words ?? []).join(' or ')
+    case 'duration': return 'a duration: 250ms, 30s, 10min, 1h; a bare number counts ms'
+    case 'integer': return `a whole number from ${variable.minimum ?? 0} up`
+    case 'size': return 'a size: 200MB, 2GiB, 25% of the memory; a bare number counts bytes'
+    case 'cacheSize': return 'a size: 16MB, 2GiB, 1% of the memory, or -16000 for 16000 KiB'
+  }
+}

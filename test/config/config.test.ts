@@ -1,0 +1,170 @@
+// readConfig and the plugin: defaults, each variable, all problems at once, frozen.
+import { resolve } from 'node:path'
+import fastify from 'fastify'
+import t from 'tap'
+import configPlugin, { readConfig, type Config } from '../../plugins/config/index.ts'
+import { variables } from '../../plugins/config/schema.ts'
+import { machine, problemsOf } from './helper.ts'
+
+t.test('an empty environment gives the defaults', async t => {
+  t.same(readConfig({}, machine), {
+    database: {
+      engine: 'sqlite', url: 'sqlite:data/app.db', displayUrl: 'sqlite:data/app.db', path: resolve('data/app.db'), readonly: false, replicaUrl: undefined
+    },
+    migrate: 'on',
+    statementTimeoutMs: 30_000,
+    txTimeoutMs: 60_000,
+    acquireTimeoutMs: 10_000,
+    idleTimeoutMs: 600_000,
+    eventLoopBudgetMs: 2,
+    pool: { max: 10, lifetimeMs: 1_800_000 },
+    sqlite: { cacheBytes: 16e6, softHeapBytes: 2e9, hardHeapBytes: 4e9, tempStore: 'file', readers: 4, synchronous: 'normal' }
+  } satisfies Config)
+})
+
+t.test('each variable has its field', async t => {
+  const config = readConfig({
+    DATABASE_URL: ' postgres://app:s3cret@db/app ',
+    DB_DRIVER: 'postgres',
+    DATABASE_REPLICA_URL: 'postgres://replica/app',
+    DB_MIGRATE: 'off',
+    DB_STATEMENT_TIMEOUT: '1s',
+    DB_TX_TIMEOUT: '2s',
+    DB_ACQUIRE_TIMEOUT: '3s',
+    DB_IDLE_TIMEOUT: '4s',
+    DB_EVENT_LOOP_BUDGET: '5ms',
+    DB_POOL_MAX: '6',
+    DB_POOL_LIFETIME: '7h',
+    SQLITE_CACHE_SIZE: '8MB',
+    SQLITE_SOFT_HEAP_LIMIT: '90MB',
+    SQLITE_HARD_HEAP_LIMIT: '100MB',
+    SQLITE_TEMP_STORE: 'memory',
+    SQLITE_READERS: '3',
+    SQLITE_SYNCHRONOUS: 'full'
+  }, machine)
+  t.same(config, {
+    database: {
+      engine: 'postgres', url: 'postgres://app:s3cret@db/app', displayUrl: 'postgres://app:***@db/app', path: '', readonly: false, replicaUrl: 'postgres://replica/app'
+    },
+    migrate: 'off',
+    statementTimeoutMs: 1000,
+    txTimeoutMs: 2000,
+    acquireTimeoutMs: 3000,
+    idleTimeoutMs: 4000,
+    eventLoopBudgetMs: 5,
+    pool: { max: 6, lifetimeMs: 25_200_000 },
+    sqlite: { cacheBytes: 8e6, softHeapBytes: 90e6, hardHeapBytes: 100e6, tempStore: 'memory', readers: 3, synchronous: 'full' }
+  } satisfies Config)
+})
+
+t.test('an empty text counts as not set', async t => {
+  const env = Object.fromEntries(variables.map(({ name }) => [name, ' ']))
+  t.same(readConfig(env, machine), readConfig({}, machine))
+})
+
+t.test('DB_DRIVER alone chooses an engine, whatever libpq\'s variables say', async t => {
+  t.equal(readConfig({ DB_DRIVER: 'sqlite' }, machine).database.url, 'sqlite:data/app.db')
+  t.equal(readConfig({ DB_DRIVER: 'postgres', PGHOST: 'elsewhere', PGDATABASE: 'other' }, machine).database.url, 'postgres://localhost:5432/tandem')
+})
+
+t.test('DB_DRIVER has to name the engine of DATABASE_URL', async t => {
+  t.equal(readConfig({ DB_DRIVER: 'sqlite', DATABASE_URL: 'sqlite:x.db' }, machine).database.engine, 'sqlite')
+  t.match(problemsOf({ DB_DRIVER: 'sqlite', DATABASE_URL: 'postgres://h/d' }), [/^DB_DRIVER=sqlite: .*DB_DRIVER=postgres, or leave DB_DRIVER out\.$/])
+  t.match(problemsOf({ DB_DRIVER: 'pg' }), [/^DB_DRIVER=pg: expected sqlite or postgres/])
+})
+
+t.test('a replica needs PostgreSQL', async t => {
+  t.match(problemsOf({ DATABASE_REPLICA_URL: 'postgres://u:s3cret@h/d' }), [/^DATABASE_REPLICA_URL=postgres:\/\/u:\*\*\*@h\/d: expected a replica only with PostgreSQL/])
+  t.match(problemsOf({ DATABASE_URL: 'oracle://x', DATABASE_REPLICA_URL: 'postgres://h/d' }), [/^DATABASE_URL=/], 'and one problem is told once')
+})
+
+t.test('a database that is read only is not migrated', async t => {
+  t.equal(readConfig({ DATABASE_URL: 'sqlite:x.db?mode=ro' }, machine).migrate, 'off')
+  t.match(problemsOf({ DATABASE_URL: 'sqlite:x.db?mode=ro', DB_MIGRATE: 'on' }), [/^DB_MIGRATE=on: .*read only/])
+})
+
+t.test('0 is no limit for statements and transactions only', async t => {
+  const { statementTimeoutMs, txTimeoutMs } = readConfig({ DB_STATEMENT_TIMEOUT: '0', DB_TX_TIMEOUT: '0s' }, machine)
+  t.same([statementTimeoutMs, txTimeoutMs], [Infinity, Infinity])
+  for (const name of ['DB_ACQUIRE_TIMEOUT', 'DB_IDLE_TIMEOUT', 'DB_EVENT_LOOP_BUDGET', 'DB_POOL_LIFETIME', 'DB_POOL_MAX', 'SQLITE_READERS']) {
+    t.match(problemsOf({ [name]: '0' }), [new RegExp(`^${name}=0: expected at least 1(ms)?; write ${name}=1(ms)? or more\\.$`)], name)
+  }
+})
+
+t.test('a number beyond its bounds is refused with the bound', async t => {
+  t.match(problemsOf({ DB_STATEMENT_TIMEOUT: '0.5ms' }), [/expected at least 1ms, or 0 for no limit/])
+  t.match(problemsOf({ DB_TX_TIMEOUT: '600h' }), [/expected at most 2147483647ms/], 'a timer of Node would fire at once')
+  t.match(problemsOf({ SQLITE_CACHE_SIZE: '100kB' }), [/expected at least 512KiB; write SQLITE_CACHE_SIZE=524288B or more/])
+  t.match(problemsOf({ SQLITE_SOFT_HEAP_LIMIT: '0' }), [/expected at least 8MB/])
+  t.match(problemsOf({ SQLITE_CACHE_SIZE: '-2147483648' }), [/expected at most 2.2TB/])
+})
+
+t.test('every problem is told at once, in one error', async t => {
+  const env = {
+    DATABASE_URL: 'mysql://app:s3cret@db/app',
+    DB_DRIVER: 'oracle',
+    DATABASE_REPLICA_URL: 'replica',
+    DB_MIGRATE: 'yes',
+    DB_STATEMENT_TIMEOUT: '10m',
+    DB_TX_TIMEOUT: '-1',
+    DB_ACQUIRE_TIMEOUT: 'soon',
+    DB_IDLE_TIMEOUT: '1d',
+    DB_EVENT_LOOP_BUDGET: '0',
+    DB_POOL_MAX: '1.5',
+    DB_POOL_LIFETIME: '1y',
+    SQLITE_CACHE_SIZE: '1000000000',
+    SQLITE_SOFT_HEAP_LIMIT: '1G',
+    SQLITE_HARD_HEAP_LIMIT: '200%',
+    SQLITE_TEMP_STORE: 'ram',
+    SQLITE_READERS: 'all',
+    SQLITE_SYNCHRONOUS: 'off',
+    DB_POOLMAX: '5'
+  }
+  const problems = problemsOf(env)
+  t.same(problems.map(problem => problem.split(/[=:]/)[0]), Object.keys(env))
+  t.ok(problems.every(problem => /: expected .+; write .+\.$/.test(problem)))
+})
+
+t.test('the error is ours, and no secret is in it', async t => {
+  const env = {
+    DATABASE_URL: 'postgres://app:s3cret/x@db/app',
+    DATABASE_REPLICA_URL: 'http://s3cret',
+    DB_PASSWORD: 's3cret',
+    DB_MIGRATE: 'postgres://app:s3cret@db/app',
+    SQLITE_TEMP_STORE: 'app:s3cret@db'
+  }
+  t.throws(() => readConfig(env, machine), { code: 'TDM_ERR_CONFIG_INVALID', statusCode: 500 })
+  t.equal(problemsOf(env).length, 5)
+  t.notMatch(problemsOf(env).join(), 's3cret')
+})
+
+t.test('the configuration is frozen in depth', async t => {
+  const config = readConfig({}, machine)
+  for (const part of [config, config.database, config.pool, config.sqlite]) t.ok(Object.isFrozen(part))
+  t.throws(() => { (config.pool as { max: number }).max = 1 }, TypeError)
+})
+
+t.test('the plugin decorates app.config', async t => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  await app.register(configPlugin, { env: { DATABASE_URL: 'sqlite::memory:' } })
+  t.equal(app.config.database.path, ':memory:')
+  t.ok(app.hasPlugin('tandem-config'))
+})
+
+t.test('the plugin fails the start when the configuration cannot be used', async t => {
+  const app = fastify()
+  t.teardown(() => app.close())
+  app.register(configPlugin, { env: { DB_POOL_MAX: 'ten' } })
+  await t.rejects(async () => { await app.ready() }, { code: 'TDM_ERR_CONFIG_INVALID', message: /DB_POOL_MAX=ten/ })
+})
+
+t.test('without options the environment of the process is read', async t => {
+  const before = process.env.DB_POOL_MAX
+  t.teardown(() => {
+    if (before === undefined) delete process.env.DB_POOL_MAX
+    else process.env.DB_POOL_MAX = before
+  })
+  process.env.DB_POOL_MAX = '7'
+  t.equal(readConfig().pool.max, 7)
+})
