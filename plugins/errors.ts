@@ -92,6 +92,8 @@ export const MigrateChanged = define<[which: string]>('TDM_ERR_MIGRATE_CHANGED',
   'A migration that was applied is no longer the same file: %s. Restore it, and put the change into a new migration.', 500)
 export const MigrateTooNew = define<[which: string]>('TDM_ERR_MIGRATE_TOO_NEW',
   'The database has a newer schema than this version knows: %s. Start the version that made it, or a newer one.', 500)
+export const MigrateFiles = define<[set: string]>('TDM_ERR_MIGRATE_FILES',
+  'The migrations of "%s" cannot be used. A set has a name of its own (lower-case letters, digits, underscores) and a folder for each engine with files such as 001.do.create-jobs.sql.', 500)
 export const MigrateFailed = define<[which: string]>('TDM_ERR_MIGRATE_FAILED', 'Migration %s failed and was rolled back; the database is as it was before it.', 500)
 
 /** Ours by kind; the engines translate a driver's error into one of these with `databaseError`. */

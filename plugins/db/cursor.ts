@@ -10,14 +10,14 @@ const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined }
 
 export class RowCursor implements AsyncIterableIterator<Row> {
   readonly sql: string
-  readonly #batches: AsyncGenerator<Row[]>
+  readonly #batches: AsyncGenerator<Row[], undefined>
   #batch: Row[] = []
   #position = 0
   /** The last of the calls that wait for a batch. */
   #fetching: Promise<unknown> | undefined
   #error: Error | undefined
 
-  constructor (sql: string, batches: AsyncGenerator<Row[]>) {
+  constructor (sql: string, batches: AsyncGenerator<Row[], undefined>) {
     this.sql = sql
     this.#batches = batches
   }
@@ -49,10 +49,10 @@ export class RowCursor implements AsyncIterableIterator<Row> {
 
   async #fetch (): Promise<IteratorResult<Row, undefined>> {
     while (this.#position >= this.#batch.length) {
-      const { done, value } = await this.#batches.next()
+      const next: IteratorResult<Row[], undefined> = await this.#batches.next()
       if (this.#error !== undefined) throw this.#error
-      if (done === true) return DONE
-      this.#batch = value
+      if (next.done === true) return DONE
+      this.#batch = next.value
       this.#position = 0
     }
     return this.#take()

@@ -19,7 +19,7 @@ import { readdir } from 'node:fs/promises'
 import { sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Postgrator from 'postgrator'
-import { MigrateChanged, MigrateFailed, MigrateMissing, MigrateTooNew, TxOutcomeUnknown } from '../errors.ts'
+import { MigrateChanged, MigrateFailed, MigrateFiles, MigrateMissing, MigrateTooNew, TxOutcomeUnknown } from '../errors.ts'
 import type { Database, EngineName, Log, Queryable, Transaction, TxOptions } from './types.ts'
 
 export interface MigrationSet {
@@ -233,11 +233,11 @@ async function readFiles (postgrator: Postgrator, set: MigrationSet, engine: Eng
 }
 
 function refuseFiles (set: MigrationSet): (cause: unknown) => never {
-  return cause => { throw new MigrateFailed(`${set.name} (its files cannot be used)`, { cause }) }
+  return cause => { throw new MigrateFiles(set.name, { cause }) }
 }
 
 function checkNames (sets: readonly MigrationSet[]): void {
   const names = sets.map(set => set.name)
   const wrong = names.find((name, i) => !NAME.test(name) || names.indexOf(name) !== i)
-  if (wrong !== undefined) throw new MigrateFailed(`${wrong} (a set has a name of its own, of letters, digits and underscores, at most 40)`)
+  if (wrong !== undefined) throw new MigrateFiles(wrong, { cause: new Error('a set has a name of its own: lower-case letters, digits and underscores, at most 40') })
 }

@@ -144,7 +144,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   }
 
   /** The rows of a cursor. The cursor has the transaction's turn until it is done, so everybody else is refused meanwhile. */
-  async * #batches (query: Query, params: Params, onStart: () => void): AsyncGenerator<Row[]> {
+  async * #batches (query: Query, params: Params, onStart: () => void): AsyncGenerator<Row[], undefined> {
     const refusal = this.#refusal(query.sql)
     if (refusal !== undefined) throw refusal
     onStart()

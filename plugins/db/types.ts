@@ -161,7 +161,7 @@ export type Method = 'get' | 'all' | 'run'
 export interface Executor {
   execute: (method: Method, query: Query, params: Params, limits: Limits) => Promise<unknown>
   /** All rows, some at a time, from a cursor that is closed when the generator ends. */
-  batches: (query: Query, params: Params, limits: Limits) => AsyncGenerator<Row[]>
+  batches: (query: Query, params: Params, limits: Limits) => AsyncGenerator<Row[], undefined>
   exec: (script: Script, limits: Limits) => Promise<void>
 }
 

@@ -235,11 +235,11 @@ t.test('files that cannot be used are found before anything is done', async t =>
     [{ '001.undo.create.sql': 'SELECT 1' }, /001\.undo\.create\.sql is not named like/],
     [{ '001.do.a.sql': 'SELECT 1', '1.do.b.sql': 'SELECT 1' }, /version 1 and action do/]
   ]
-  for (const [files, message] of cases) await t.rejects(migrateOn(db, makeSet(t, files)), { code: 'TDM_ERR_MIGRATE_FAILED', cause: { message } })
+  for (const [files, message] of cases) await t.rejects(migrateOn(db, makeSet(t, files)), { code: 'TDM_ERR_MIGRATE_FILES', cause: { message } })
   const nowhere = { name: 'jobs', directory: new URL('nowhere/', root) }
-  await t.rejects(migrateOn(db, nowhere), { code: 'TDM_ERR_MIGRATE_FAILED', cause: { code: 'ENOENT' } })
-  for (const name of ['Jobs', 'a b', 'a";--', '']) await t.rejects(migrateOn(db, { ...makeSet(t, first), name }), { code: 'TDM_ERR_MIGRATE_FAILED' })
-  await t.rejects(migrateOn(db, makeSet(t, first), makeSet(t, third)), { code: 'TDM_ERR_MIGRATE_FAILED' }, 'two sets of one name')
+  await t.rejects(migrateOn(db, nowhere), { code: 'TDM_ERR_MIGRATE_FILES', cause: { code: 'ENOENT' } })
+  for (const name of ['Jobs', 'a b', 'a";--', '']) await t.rejects(migrateOn(db, { ...makeSet(t, first), name }), { code: 'TDM_ERR_MIGRATE_FILES' })
+  await t.rejects(migrateOn(db, makeSet(t, first), makeSet(t, third)), { code: 'TDM_ERR_MIGRATE_FILES' }, 'two sets of one name')
 })
 
 for (const engine of engines) {

@@ -1,5 +1,6 @@
 /** Apps for tests: the plugins on a fresh database, or the whole application. */
 import Fastify, { type FastifyInstance, type FastifyServerOptions } from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
 import type { Test } from 'tap'
 import application from '../../app.ts'
 import config from '../../plugins/config/index.ts'
@@ -21,7 +22,7 @@ export async function startPlugins (t: Test, engine: EngineName, options: DbOpti
 export async function startApp (t: Test, env: Record<string, string>): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(async () => { await app.close() })
-  await app.register(application, { env })
+  await app.register(fastifyPlugin(application), { env }) // not encapsulated, so that the test can reach app.db
   await app.ready()
   return app
 }

@@ -21,7 +21,7 @@ for (const engine of engines) {
     app.get('/outer', async () => await app.db.tx(async tx => {
       await tx.prepare('INSERT INTO a (id) VALUES (1)').run()
       const inner = await app.inject('/count')
-      return { inner: inner.json(), outer: await tx.prepare('SELECT count(*) AS n FROM a').get() }
+      return { inner: inner.json<unknown>(), outer: await tx.prepare('SELECT count(*) AS n FROM a').get() }
     }))
     t.strictSame((await app.inject('/outer')).json(), { inner: { n: 0 }, outer: { n: 1 } })
   })

@@ -67,7 +67,7 @@ export class PostgresConnection implements Connection {
     return method === 'all' ? result.rows : changesOf(result)
   }
 
-  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[]> {
+  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
     const values = bindValues(query, params, toPostgres)
     const cursor = this.#client.query(new Cursor<Row>(query.text, values, { types }))
     try {

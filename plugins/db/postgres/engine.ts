@@ -56,7 +56,7 @@ class PostgresEngine implements Engine {
     return await this.#withConnection(query.sql, limits, async connection => await connection.execute(method, query, params, limits))
   }
 
-  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[]> {
+  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
     const connection = await this.#acquire(limits, query.sql)
     try {
       yield * connection.batches(query, params, limits)

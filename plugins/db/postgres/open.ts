@@ -27,6 +27,7 @@ export async function openPool (settings: PostgresSettings, onIdleError: (error:
     connectionTimeoutMillis: settings.acquireTimeoutMs,
     application_name: 'fastify-tandem',
     types,
+    // oxlint-disable-next-line typescript/no-misused-promises -- the pool awaits it; its type does not say so
     onConnect: prepareSession
   })
   pool.on('error', onIdleError)

@@ -5,13 +5,14 @@
  * another process holds a lock: that is waited for with a back-off, never inside of SQLite.
  */
 import type Sqlite from 'better-sqlite3'
-import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Cache } from '../cache.ts'
 import type { GateLease } from '../gate.ts'
 import { checkLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
 import type { Connection, Lease, Limits, Method, Params, Query, Row, RunResult, Script } from '../types.ts'
-import { isBusy, toOurError } from './errors.ts'
+import { toOurError } from './errors.ts'
+import { retryBusy } from './retry.ts'
 import { mayBeRounded, narrow, toSqlite, type SqliteValue } from './values.ts'
 
 /** A statement of this connection, both ways to read it. */
@@ -25,8 +26,6 @@ interface Prepared {
 
 /** Rows that a cursor fetches at once. */
 const FETCH = 100
-/** Between two attempts at a lock that another process holds. */
-const BACK_OFF_MS = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100]
 
 export class SqliteConnection implements Connection {
   readonly #db: Sqlite.Database
@@ -93,7 +92,7 @@ export class SqliteConnection implements Connection {
     }
   }
 
-  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[]> {
+  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
     const values = this.#bind(query, params)
     if (!this.#prepare(query).statement.reader) {
       this.executeNow('run', query, params, limits)
@@ -162,9 +161,9 @@ export class SqliteConnection implements Connection {
     const batch: Row[] = []
     try {
       do {
-        const { done, value } = rows.next()
-        if (done === true) break
-        batch.push(narrow(value))
+        const next: IteratorResult<Row, unknown> = rows.next()
+        if (next.done === true) break
+        batch.push(narrow(next.value))
       } while (batch.length < FETCH && performance.now() < until)
     } catch (error) {
       throw toOurError(error, sql)
@@ -203,7 +202,7 @@ export class SqliteConnection implements Connection {
   /** BEGIN, IMMEDIATE for a writer. A reader's snapshot is taken now and not at its first statement. */
   async begin (mode: 'write' | 'read', limits: Limits): Promise<void> {
     if (mode === 'write') {
-      await this.retryBusy('BEGIN IMMEDIATE', limits, () => this.#db.exec('BEGIN IMMEDIATE'))
+      await retryBusy('BEGIN IMMEDIATE', limits, () => this.#db.exec('BEGIN IMMEDIATE'))
     } else {
       this.#control('BEGIN')
       this.#db.pragma('schema_version')
@@ -211,7 +210,7 @@ export class SqliteConnection implements Connection {
   }
 
   async commit (limits: Limits): Promise<void> {
-    await this.retryBusy('COMMIT', limits, () => this.#db.exec('COMMIT'))
+    await retryBusy('COMMIT', limits, () => this.#db.exec('COMMIT'))
   }
 
   async rollback (): Promise<void> {
@@ -239,19 +238,6 @@ export class SqliteConnection implements Connection {
       this.#db.exec(sql)
     } catch (error) {
       throw toOurError(error, sql)
-    }
-  }
-
-  /** Tries again, without blocking, while another process holds the lock. */
-  async retryBusy<T> (sql: string, limits: Limits, attempt: () => T): Promise<T> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return attempt()
-      } catch (error) {
-        const wait = (BACK_OFF_MS[tries] ?? 100) * (0.5 + Math.random())
-        if (!isBusy(error) || performance.now() + wait > limits.deadline) throw toOurError(error, sql)
-        await pause(wait, undefined, { signal: limits.signal }).catch(() => { checkLimits(limits, sql) })
-      }
     }
   }
 }

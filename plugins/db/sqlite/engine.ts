@@ -14,6 +14,7 @@ import { parseQuery, parseScript, sqliteTokens, type Dialect } from '../sql.ts'
 import type { BeginOptions, Connection, Engine, Limits, Method, Params, Query, Row, Script } from '../types.ts'
 import { SqliteConnection } from './connection.ts'
 import { openConnection, resolveFile, type SqliteFile, type SqliteSettings } from './open.ts'
+import { retryBusy } from './retry.ts'
 
 const dialect: Dialect = {
   tokens: sqliteTokens,
@@ -24,12 +25,21 @@ const dialect: Dialect = {
 /** Opens the file. Throws `TDM_ERR_DB_OPEN`. */
 export async function openSqlite (settings: SqliteSettings): Promise<Engine> {
   const file = resolveFile(settings)
+  let writer: SqliteConnection | undefined
   try {
-    return new SqliteEngine(file, settings)
+    writer = settings.readonly ? undefined : await connect(file, settings, false) // first, since it makes the file
+    return new SqliteEngine(file, settings, writer, await connect(file, settings, true))
   } catch (error) {
+    writer?.close()
     file.dispose()
     throw error
   }
+}
+
+/** While another process makes the file or recovers it, it cannot be opened. */
+async function connect ({ path }: SqliteFile, settings: SqliteSettings, readonly: boolean): Promise<SqliteConnection> {
+  const limits = { deadline: performance.now() + settings.acquireTimeoutMs, signal: undefined, held: [] }
+  return new SqliteConnection(await retryBusy(path, limits, () => openConnection(path, settings, readonly)), settings.eventLoopBudgetMs)
 }
 
 class SqliteEngine implements Engine {
@@ -46,11 +56,11 @@ class SqliteEngine implements Engine {
   readonly #readerGate: Gate
   #closing: Promise<void> | undefined
 
-  constructor (file: SqliteFile, settings: SqliteSettings) {
+  constructor (file: SqliteFile, settings: SqliteSettings, writer: SqliteConnection | undefined, inline: SqliteConnection) {
     this.#file = file
     this.#settings = settings
-    this.#writer = settings.readonly ? undefined : this.#connect(false) // first, since it makes the file
-    this.#inline = this.#connect(true)
+    this.#writer = writer
+    this.#inline = inline
     this.#writerGate = new Gate(1, settings.acquireTimeoutMs)
     this.#readerGate = new Gate(settings.readers, settings.acquireTimeoutMs)
   }
@@ -70,10 +80,10 @@ class SqliteEngine implements Engine {
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     if (this.#closing !== undefined) throw new DbClosed()
     if (this.#inline.reads(query)) return this.#inline.executeNow(method, query, params, limits)
-    return await this.#withWriter(query.sql, limits, writer => writer.retryBusy(query.sql, limits, () => writer.executeNow(method, query, params, limits)))
+    return await this.#withWriter(query.sql, limits, writer => retryBusy(query.sql, limits, () => writer.executeNow(method, query, params, limits)))
   }
 
-  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[]> {
+  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
     if (this.#closing !== undefined) throw new DbClosed()
     const mode = this.#inline.reads(query) ? 'read' : 'write'
     const connection = await this.#acquire(mode, limits, query.sql)
@@ -86,7 +96,7 @@ class SqliteEngine implements Engine {
 
   async exec (script: Script, limits: Limits): Promise<void> {
     await this.#withWriter(script.sql, limits, async writer => {
-      if (script.statements <= 1) return await writer.retryBusy(script.sql, limits, () => { writer.execNow(script, limits) })
+      if (script.statements <= 1) return await retryBusy(script.sql, limits, () => { writer.execNow(script, limits) })
       await writer.begin('write', limits)
       writer.execNow(script, limits)
       await writer.commit(limits)
@@ -120,10 +130,6 @@ class SqliteEngine implements Engine {
 
   // --- connections ---------------------------------------------------------------------------------------------------------------
 
-  #connect (readonly: boolean): SqliteConnection {
-    return new SqliteConnection(openConnection(this.#file.path, this.#settings, readonly), this.#settings.eventLoopBudgetMs)
-  }
-
   async #withWriter<T> (sql: string, limits: Limits, task: (writer: SqliteConnection) => Promise<T>): Promise<T> {
     const writer = await this.#acquire('write', limits, sql)
     try {
@@ -138,7 +144,7 @@ class SqliteEngine implements Engine {
     const gate = mode === 'write' ? this.#writerGate : this.#readerGate
     const lease = await gate.acquire(limits, sql)
     try {
-      return mode === 'write' ? this.#lendWriter(lease, sql) : this.#lendReader(lease)
+      return mode === 'write' ? this.#lendWriter(lease, sql) : await this.#lendReader(lease)
     } catch (error) {
       gate.release(lease)
       throw error
@@ -151,8 +157,8 @@ class SqliteEngine implements Engine {
     return this.#writer
   }
 
-  #lendReader (lease: GateLease): SqliteConnection {
-    const reader = this.#idleReaders.pop() ?? this.#connect(true)
+  async #lendReader (lease: GateLease): Promise<SqliteConnection> {
+    const reader = this.#idleReaders.pop() ?? await connect(this.#file, this.#settings, true)
     this.#readers.add(reader)
     reader.lend(lease, () => {
       this.#idleReaders.push(reader)

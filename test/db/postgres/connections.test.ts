@@ -190,7 +190,10 @@ async function startProxy (t: Test, target: string): Promise<{ url: string, cutA
       upstream.write(chunk)
       if (cutText !== undefined && chunk.includes(cutText)) { isCut = true; cutText = undefined }
     })
-    upstream.on('data', chunk => { isCut ? client.destroy() : client.write(chunk) })
+    upstream.on('data', chunk => {
+      if (isCut) client.destroy()
+      else client.write(chunk)
+    })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
   t.teardown(() => { for (const socket of sockets) socket.destroy(); server.close() })

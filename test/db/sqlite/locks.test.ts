@@ -78,7 +78,7 @@ void t.test('two processes that write at the same time lose nothing', async t =>
       await increment.run()
     })
   }
-  const [code] = await once(child, 'exit')
+  const [code] = await once(child, 'exit') as [number]
   t.equal(code, 0)
   t.strictSame(await db.prepare('SELECT n FROM a').get(), { n: 300 })
 })

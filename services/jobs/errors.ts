@@ -1,0 +1,18 @@
+/** The errors of the jobs service. As in plugins/errors.ts: a code never changes its meaning, a message names neither a driver's text nor a password. */
+import createError from '@fastify/error'
+
+/** A cause, where there is one. */
+export interface Because { cause?: unknown }
+
+export const JobsUnauthenticated = createError('TDM_ERR_JOBS_UNAUTHENTICATED', 'Jobs are shown to a known user only, and the request has none.', 401)
+export const JobsForbiddenRole = createError<[roles: string]>('TDM_ERR_JOBS_FORBIDDEN_ROLE',
+  'Jobs are shown to the roles user, manager, support and admin, or to api alone. The user has %s.', 403)
+export const JobsNotFound = createError<[id: number | bigint]>('TDM_ERR_JOBS_NOT_FOUND', 'There is no job with id %s, or it is not visible to this user.', 404)
+export const JobsBadOrderField = createError<[field: string, expected: string]>('TDM_ERR_JOBS_BAD_ORDER_FIELD', 'Jobs cannot be sorted by "%s": expected %s.', 400)
+export const JobsBadPage = createError<[expected: string, got: string]>('TDM_ERR_JOBS_BAD_PAGE', 'The page cannot be used: expected %s, got %s.', 400)
+export const JobsBadInput = createError<[where: string, problem: string]>('TDM_ERR_JOBS_BAD_INPUT', '%s %s', 400)
+
+/** A cc-backend database that this service cannot read, because of its version. */
+export const JobsSchema = createError<[problem: string]>('TDM_ERR_JOBS_SCHEMA', 'The cc-backend database cannot be used: %s', 500)
+/** What `importJobs` throws for a source that it cannot read, or a target that it cannot write to. */
+export const JobsImport = createError<[path: string, problem: string, because?: Because]>('TDM_ERR_JOBS_IMPORT', '%s cannot be imported: %s', 400)

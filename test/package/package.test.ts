@@ -1,0 +1,143 @@
+/**
+ * The package as its users get it: packed by npm, unpacked into projects of three kinds, and used there.
+ *
+ * Nothing is downloaded: next to the projects are the package itself, and links to what its package.json asks for (and to the types of Node).
+ */
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join, posix } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import t from 'tap'
+import { root } from '../helper/paths.ts'
+import { run } from '../rules/run.ts'
+import { parseSource } from '../rules/source.ts'
+
+interface Manifest {
+  name: string
+  exports: Record<string, string | { types: string, default: string }>
+  scripts: Record<string, string>
+  dependencies: Record<string, string>
+  peerDependencies: Record<string, string>
+  gypfile?: unknown
+}
+
+const scratch = mkdtempSync(join(tmpdir(), 'tandem-package-'))
+t.teardown(() => { rmSync(scratch, { recursive: true, force: true }) })
+
+const repository = fileURLToPath(root)
+await run(repository, 'npm', 'pack', '--pack-destination', scratch)
+const tarball = readdirSync(scratch).find(name => name.endsWith('.tgz')) ?? ''
+const modules = join(scratch, 'node_modules')
+const unpacked = join(modules, 'fastify-tandem')
+mkdirSync(unpacked, { recursive: true })
+await run(unpacked, 'tar', '-xzf', join(scratch, tarball), '--strip-components=1')
+const files = readdirSync(unpacked, { recursive: true, withFileTypes: true })
+  .filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name).slice(unpacked.length + 1).replaceAll('\\', '/')).sort()
+const manifest = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8')) as Manifest
+
+// --- what is in it -----------------------------------------------------------------------------------------------------------
+
+t.test('the tarball holds what is meant for users, and nothing else', async t => {
+  const meant = [
+    /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|\.env\.example)$/,
+    /^dist\/plugins\/(?:[\w-]+\/)*[\w-]+\.(?:js|d\.ts)$/,
+    /^native\/(?:watchdog\.c|SHA256SUMS|prebuilds\/[\w-]+\/watchdog\.(?:so|dylib|dll))$/
+  ]
+  t.strictSame(files.filter(file => !meant.some(pattern => pattern.test(file))), [])
+  t.strictSame(['README.md', 'LICENSE', 'CHANGELOG.md', '.env.example'].filter(file => !files.includes(file)), [], 'nothing is left out')
+})
+
+t.test('installing it runs nothing', async t => {
+  const atInstall = ['preinstall', 'install', 'postinstall', 'prepublish', 'preprepare', 'prepare', 'postprepare']
+  t.strictSame(atInstall.filter(name => manifest.scripts[name] !== undefined), [])
+  t.notOk(files.includes('binding.gyp'), 'npm would build that')
+  t.equal(manifest.gypfile, undefined)
+})
+
+t.test('every entry and every import inside of it leads to a file of it', async t => {
+  const targets = Object.values(manifest.exports).flatMap(entry => typeof entry === 'string' ? [entry] : [entry.types, entry.default])
+  t.strictSame(targets.map(target => posix.normalize(target)).filter(target => !files.includes(target)), [])
+  for (const file of files.filter(name => name.endsWith('.js'))) {
+    const { imports } = parseSource(file, readFileSync(join(unpacked, file), 'utf8'))
+    t.strictSame(imports.filter(name => !files.includes(name) && !isDeclared(name)), [], file)
+  }
+})
+
+/** A module of Node, or of a package that the manifest asks for. */
+function isDeclared (name: string): boolean {
+  const module = name.split('/').slice(0, name.startsWith('@') ? 2 : 1).join('/')
+  return name.startsWith('node:') || module in { ...manifest.dependencies, ...manifest.peerDependencies }
+}
+
+// --- using it ----------------------------------------------------------------------------------------------------------------
+
+const app = `
+async function main () {
+  const app = Fastify()
+  await app.register(config, { env: { DATABASE_URL: 'sqlite:data/app.db' } })
+  await app.register(db)
+  app.get('/', async () => {
+    await app.db.exec('CREATE TABLE IF NOT EXISTS note (id INTEGER PRIMARY KEY, body TEXT NOT NULL)')
+    return await app.db.prepare('INSERT INTO note (body) VALUES (?) RETURNING id, body').get('hello')
+  })
+  const reply = await app.inject('/')
+  await app.close()
+  const doors = [tandem.config === config, tandem.db === db, tandem.tx === tx, tandem.ops === ops]
+  console.log(JSON.stringify({ reply: reply.json(), doors }))
+}
+main()
+`
+const answer = { reply: { id: 1, body: 'hello' }, doors: [true, true, true, true] }
+
+const imports = `
+import Fastify from 'fastify'
+import * as tandem from 'fastify-tandem'
+import config from 'fastify-tandem/config'
+import db from 'fastify-tandem/db'
+import tx from 'fastify-tandem/tx'
+import ops from 'fastify-tandem/ops'
+`
+
+/** A folder with the given files, beside the package and what it depends on. */
+function makeProject (name: string, contents: Record<string, string>): string {
+  const folder = join(scratch, name)
+  mkdirSync(folder)
+  for (const [file, content] of Object.entries(contents)) writeFileSync(join(folder, file), content)
+  return folder
+}
+
+for (const name of [...Object.keys({ ...manifest.dependencies, ...manifest.peerDependencies }), '@types/node']) {
+  mkdirSync(dirname(join(modules, name)), { recursive: true })
+  symlinkSync(join(repository, 'node_modules', name), join(modules, name), 'junction')
+}
+
+t.test('it works in an ESM project', async t => {
+  const folder = makeProject('esm', { 'package.json': '{ "type": "module" }', 'index.js': imports + app })
+  t.strictSame(JSON.parse(await run(folder, process.execPath, 'index.js')), answer)
+})
+
+t.test('it works in a CommonJS project', async t => {
+  const requires = imports.replace(/import (?:\* as )?(\w+) from ('[^']+')/g, (_, name: string, module: string) =>
+    ['Fastify', 'tandem'].includes(name) ? `const ${name} = require(${module})` : `const { default: ${name} } = require(${module})`)
+  const folder = makeProject('cjs', { 'package.json': '{ "type": "commonjs" }', 'index.js': requires + app })
+  t.strictSame(JSON.parse(await run(folder, process.execPath, 'index.js')), answer)
+})
+
+t.test('it works in a TypeScript project, and its types fit', async t => {
+  const use = `
+    interface Note { id: number, body: string }
+    export async function findNote (database: tandem.Database, id: number): Promise<Note | undefined> {
+      return await database.tx(async tx => await tx.prepare<Note>('SELECT id, body FROM note WHERE id = ?').get(id), { mode: 'read' })
+    }
+    // @ts-expect-error: there is no such option
+    export const wrong = async (database: tandem.Database): Promise<void> => { await database.tx(async () => {}, { readonly: true }) }
+  `
+  const compilerOptions = { target: 'es2024', module: 'nodenext', strict: true, noEmit: true, skipLibCheck: false, types: ['node'], exactOptionalPropertyTypes: true }
+  const folder = makeProject('typescript', {
+    'package.json': '{ "type": "module" }',
+    'tsconfig.json': JSON.stringify({ compilerOptions, include: ['index.ts'] }),
+    'index.ts': imports + use + app
+  })
+  t.equal(await run(folder, process.execPath, join(repository, 'node_modules/typescript/bin/tsc')), '')
+  t.strictSame(JSON.parse(await run(folder, process.execPath, 'index.ts')), answer)
+})

@@ -1,0 +1,63 @@
+/**
+ * The acceptance data beside this repository (../shared/data): real jobs, and what the original program answered about them. It is not part of the repository:
+ * each test works on a copy, and skips where there is none.
+ */
+import { chmodSync, copyFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import Sqlite from 'better-sqlite3'
+import type { Test } from 'tap'
+import { root } from '../../helper/paths.ts'
+
+const folder = fileURLToPath(new URL('../shared/data/', root))
+
+/** Why tests are skipped; undefined where the data is. */
+export const missing = existsSync(join(folder, 'jobs-cases.sample.json')) ? undefined : `there is no acceptance data in ${folder}`
+
+export interface Expected { result?: unknown, error?: string, keys?: unknown[] }
+
+export interface Case {
+  name: string
+  op: string
+  input: Record<string, unknown>
+  compare: string
+  plan_dependent?: boolean
+  expected: Partial<Record<'both' | DataSet, Expected>>
+}
+
+export type DataSet = 'real' | 'mixed'
+export const dataSets: readonly DataSet[] = ['real', 'mixed']
+
+interface CasesFile { cases: Case[], datasets: { mixed: { statements: string[] } } }
+
+export function readCases (): Case[] {
+  return readFile().cases
+}
+
+/** A copy of one of the databases, removed with the test. */
+export function copyDatabase (t: Test, name = 'job_canonical_v11.db'): string {
+  const copies = mkdtempSync(join(tmpdir(), 'jobs-data-'))
+  t.teardown(() => { rmSync(copies, { recursive: true, force: true }) })
+  const path = join(copies, name)
+  copyFileSync(join(folder, name), path)
+  chmodSync(path, 0o600) // the copy of a read-only file is read-only as well
+  return path
+}
+
+/** A copy of the real jobs, with the statements applied that make the data set. */
+export function copyDataSet (t: Test, set: DataSet): string {
+  const path = copyDatabase(t)
+  if (set === 'mixed') changeDatabase(path, readFile().datasets.mixed.statements)
+  return path
+}
+
+export function changeDatabase (path: string, statements: readonly string[]): void {
+  const db = new Sqlite(path)
+  for (const statement of statements) db.exec(statement)
+  db.close()
+}
+
+function readFile (): CasesFile {
+  return JSON.parse(readFileSync(join(folder, 'jobs-cases.sample.json'), 'utf8')) as CasesFile
+}

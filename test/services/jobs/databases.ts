@@ -1,0 +1,33 @@
+/** Databases with jobs in them, on either engine. */
+import Sqlite from 'better-sqlite3'
+import type { Test } from 'tap'
+import { migrate } from '../../../plugins/db/migrate.ts'
+import type { Database, EngineName } from '../../../plugins/db/types.ts'
+import { importJobs } from '../../../services/jobs/import.ts'
+import { jobMigrations } from '../../../services/jobs/migrations/index.ts'
+import { collectLog, openTestDatabase, openUrl } from '../../helper/db.ts'
+
+/** An empty database with the tables of the service. */
+export async function openEmpty (t: Test, engine: EngineName): Promise<Database> {
+  const db = await openTestDatabase(t, engine)
+  await migrate(db, [jobMigrations], { mode: 'on', log: collectLog() })
+  return db
+}
+
+/** The jobs of a cc-backend file: SQLite opens it as it is, PostgreSQL imports it. */
+export async function openJobs (t: Test, engine: EngineName, path: string): Promise<Database> {
+  if (engine === 'sqlite') return await openUrl(t, `sqlite:${path}`)
+  const db = await openEmpty(t, engine)
+  await importJobs(db, path)
+  return db
+}
+
+/** The rows of one statement of a file, by better-sqlite3 alone: what our answers are compared with. */
+export function readRows<R> (path: string, sql: string): R[] {
+  const db = new Sqlite(path, { readonly: true })
+  try {
+    return db.prepare(sql).all() as R[]
+  } finally {
+    db.close()
+  }
+}
