@@ -20,7 +20,7 @@ export function countConnections (readers: number): number {
 }
 
 export function defaultReaders (processors: number): number {
-  return Math.min(4, Math.max(1, processors - 1))
+  return Math.min(4, Math.max(2, processors - 1))
 }
 
 /** The sizes that are given, and defaults for the others. */

@@ -193,7 +193,7 @@ export const variables = [
     form: 'integer',
     unit: 'connections',
     minimum: 1,
-    defaultRule: 'processors - 1, at least 1 and at most 4',
+    defaultRule: 'processors - 1, at least 2 and at most 4',
     example: '4',
     engine: 'sqlite',
     keptBy: 'the engine opens no more; in this version they run on the main thread, later each in a thread'

@@ -40,7 +40,7 @@ export class RowCursor implements AsyncIterableIterator<Row> {
   /** Closes the cursor from outside: its reader gets the error, and not what would look like the end of the rows. */
   async end (error: Error): Promise<void> {
     this.#error = error
-    await this.return()
+    await this.return().catch(noop)
   }
 
   [Symbol.asyncIterator] (): this {

@@ -61,6 +61,8 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   // of the outermost only
   #connection: Connection | undefined
   #savepoints = 0
+  /** What fails from then on, in code that nobody awaited, changes nothing. */
+  #isCommitted = false
   // of a nested one only
   #savepoint: string | undefined
 
@@ -133,14 +135,20 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   }
 
   async #run<T> (sql: string, limits: Limits, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
-    if (this.#ending === 'rollback') throw new TxClosed('rolled back', abbreviate(sql))
+    if (this.#isRollingBack()) throw new TxClosed('rolled back', abbreviate(sql))
     if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
     try {
-      return await task(await this.#open(sql, limits), limits)
+      const connection = await this.#open(sql, limits)
+      if (this.#isRollingBack()) throw new TxClosed('rolled back', abbreviate(sql)) // it came while the connection was waited for
+      return await task(connection, limits)
     } catch (error) {
       this.fail(error)
       throw error
     }
+  }
+
+  #isRollingBack (): boolean {
+    return this.#ending === 'rollback'
   }
 
   /** The rows of a cursor. The cursor has the transaction's turn until it is done, so everybody else is refused meanwhile. */
@@ -274,6 +282,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     await this.#close('commit')
     if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
     await this.#connection?.commit({ deadline: this.settings.deadline, signal: undefined, held: [] })
+    this.#isCommitted = true
     this.#release()
   }
 
@@ -301,7 +310,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   async #runCallbacks (): Promise<void> {
     if (this.#failure?.error instanceof TxOutcomeUnknown) return
-    const callbacks = this.#failure === undefined ? [...this.#afterCommit, ...this.#afterRollbackOfChildren] : [...this.#afterRollbackOfChildren, ...this.#afterRollback]
+    const callbacks = this.#isCommitted ? [...this.#afterCommit, ...this.#afterRollbackOfChildren] : [...this.#afterRollbackOfChildren, ...this.#afterRollback]
     for (const callback of callbacks) {
       try {
         await callback()
@@ -325,7 +334,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   }
 
   async #nested<T> (child: Tx, fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
-    if (this.#ending === 'rollback') throw new TxClosed('rolled back', 'tx.tx()')
+    if (this.#isRollingBack()) throw new TxClosed('rolled back', 'tx.tx()')
     if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
     this.#active = child
     try {

@@ -8,8 +8,8 @@ import { machine, problemsOf } from './helper.ts'
 
 const onMachine = (memoryBytes: number, processors: number): Machine => ({ memoryBytes, memoryOf: 'container', processors })
 
-t.test('there is a reader a processor but one, at least 1 and at most 4', async t => {
-  t.same([1, 2, 3, 5, 64].map(defaultReaders), [1, 1, 2, 4, 4])
+t.test('there is a reader a processor but one, at least 2 and at most 4', async t => {
+  t.same([1, 2, 3, 5, 64].map(defaultReaders), [2, 2, 2, 4, 4])
 })
 
 t.test('the defaults fit a container of 512 MB and a machine of 512 GB', async t => {

@@ -126,3 +126,36 @@ onEachEngine('a wait that could never end is an error at once', async (t, db) =>
   }), { code: 'TDM_ERR_POOL_DEADLOCK' }, 'a statement on its own')
   t.strictSame(await ids(db), [])
 }, { DB_POOL_MAX: '1', DB_ACQUIRE_TIMEOUT: '60s', DB_TX_TIMEOUT: '60s' })
+
+onEachEngine('a joined one that nobody awaited and that fails after COMMIT does not make it a rollback', async (t, db) => {
+  await db.exec(table)
+  const { promise: later, resolve: fire } = deferred()
+  const seen: string[] = []
+  const joined = deferred<unknown>()
+  await db.tx(async tx => {
+    await insert(tx, 1)
+    void db.tx(async () => { await later; throw new Error('late') }).then(joined.resolve, joined.resolve)
+    tx.afterCommit(async () => { fire(); await joined.promise; seen.push('committed') })
+    tx.afterRollback(() => { seen.push('rolled back') })
+  })
+  t.strictSame(seen, ['committed'])
+  t.match(await joined.promise, { message: 'late' })
+})
+
+onEachEngine('a rollback that comes while the connection is waited for sends nothing more', async (t, db) => {
+  await db.exec(table)
+  const { promise: hold, resolve: letGo } = deferred()
+  const begun = deferred()
+  const holder = db.tx(async tx => { await insert(tx, 1); begun.resolve(); await hold })
+  await begun.promise
+  const refused = deferred<unknown>()
+  const failing = db.tx(async tx => {
+    insert(tx, 2).then(refused.resolve, refused.resolve)
+    throw new Error('mine')
+  })
+  letGo()
+  await t.rejects(failing, { message: 'mine' })
+  t.match(await refused.promise, { code: 'TDM_ERR_TX_CLOSED' })
+  await holder
+  t.strictSame(await ids(db), [1])
+}, { DB_POOL_MAX: '1' })
