@@ -338,7 +338,7 @@ function writeSvg (file: string, table: readonly Summary[]): void {
   writeFileSync(file, [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 780 ${height}" width="780" height="${height}" font-family="sans-serif" font-size="13" role="img" ` +
       'aria-label="Time of a bad query and memory held, by cache_size">',
-    `<!-- made by: node bench/sqlite-memory.ts --rows ${options.rows} --rounds ${options.rounds} --svg ${file} -->`,
+    `<desc>made by: node bench/sqlite-memory.ts --rows ${options.rows} --rounds ${options.rounds} --svg ${file}</desc>`,
     `<rect width="780" height="${height}" fill="#fff"/>`,
     '<text x="235" y="40" text-anchor="end" font-weight="bold">cache_size</text>',
     ...labels, ...bars, '</svg>', ''

@@ -51,7 +51,7 @@ pg.stderr.setEncoding('utf8').on('data', (s: string) => {
   if (text.includes('ready to accept connections')) {
     text = 'up'
     const url = `postgres://test:test@127.0.0.1:${port}/postgres`
-    writeFileSync(`${fileURLToPath(stateFile)}.new`, JSON.stringify({ url, daemon: process.pid, postgres: pg.pid, dir }))
+    writeFileSync(`${fileURLToPath(stateFile)}.new`, JSON.stringify({ url, daemon: process.pid, runner: watched, postgres: pg.pid, dir }))
     renameSync(`${fileURLToPath(stateFile)}.new`, stateFile)
   }
 })

@@ -110,3 +110,16 @@ void t.test('a statement that ends the transaction by itself does not let the ne
   }), { code: 'TDM_ERR_TX_DOOMED' }, 'not even after a nested one: the savepoint is gone with the rest')
   t.strictSame(await db.prepare('SELECT id FROM a').all(), [{ id: 1 }])
 })
+
+void t.test('a disk that is full: kind memory, the transaction is undone, and the database goes on', async t => {
+  const db = await openUrl(t, `sqlite:${join(t.testdir(), 'a.db')}`)
+  await db.exec('CREATE TABLE a (id BIGINT, body TEXT); INSERT INTO a (id) VALUES (1)')
+  await t.rejects(db.tx(async tx => {
+    await tx.prepare('PRAGMA max_page_count = 8').get() // as a disk with room for so many pages
+    for (let id = 2; id < 100; id++) await tx.prepare('INSERT INTO a (id, body) VALUES (?, ?)').run(id, 'x'.repeat(4000))
+  }), { code: 'TDM_ERR_DB_MEMORY', statusCode: 503 })
+  t.strictSame(await db.prepare('SELECT id FROM a').all(), [{ id: 1 }])
+  await db.tx(async tx => { await tx.prepare('PRAGMA max_page_count = 1000000').get() })
+  await db.prepare('INSERT INTO a (id) VALUES (2)').run()
+  t.strictSame(await db.prepare('SELECT count(*) AS n FROM a').get(), { n: 2 })
+})
