@@ -47,7 +47,7 @@ class EngineDatabase implements Database, Runner {
   // --- statements ----------------------------------------------------------------------------------------------------------
 
   prepare<R = Row> (sql: string): Statement<R> {
-    return new PreparedStatement<R>(this, this.#engine.parse(sql))
+    return new PreparedStatement<R>(this, this.#engine.parser.parseQuery(sql))
   }
 
   execute (method: Method, query: Query, params: Params): Promise<unknown> {
@@ -69,7 +69,7 @@ class EngineDatabase implements Database, Runner {
     const scope = currentScope()
     const tx = findTransaction(scope, this.#host)
     if (tx instanceof Tx) await tx.exec(sql)
-    else await this.#engine.exec(this.#engine.parseScript(sql), limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
+    else await this.#engine.exec(this.#engine.parser.parseScript(sql), limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
   }
 
   // --- scopes ----------------------------------------------------------------------------------------------------------------

@@ -9,7 +9,8 @@
  * A question mark that is an operator of PostgreSQL (`?`, `?|`, `@?`) is written twice: `??`, `??|`, `@??`.
  */
 import { DbBind, DbPlaceholder, DbTransactionControl } from '../errors.ts'
-import type { Params, Query, Script, Value } from './types.ts'
+import { Cache } from './cache.ts'
+import type { Params, Parser, Query, Script, Value } from './types.ts'
 
 /** How an engine lexes and numbers. */
 export interface Dialect {
@@ -57,6 +58,19 @@ function commentEnd (sql: string, start: number, nested: boolean): number {
     if (depth === 0) return marks.lastIndex
   }
   return sql.length
+}
+
+/** The parser of an engine; remembers what it has read. */
+export function createParser (dialect: Dialect): Parser {
+  const queries = new Cache<string, Query>(500)
+  return {
+    parseQuery: sql => {
+      let query = queries.get(sql)
+      if (query === undefined) queries.set(sql, query = parseQuery(sql, dialect))
+      return query
+    },
+    parseScript: sql => parseScript(sql, dialect)
+  }
 }
 
 /** Throws `TDM_ERR_DB_PLACEHOLDER` for a mix of styles, `TDM_ERR_DB_TRANSACTION_CONTROL` for BEGIN and its like. */
@@ -196,6 +210,13 @@ function nameOfType (value: unknown): string {
   if (value === null || typeof value !== 'object') return Number.isNaN(value) ? 'NaN' : typeof value
   if (value instanceof Date) return 'an invalid Date'
   return `a value of type ${value.constructor?.name ?? 'object'}`
+}
+
+/** Blobs and NULL as they are, a Date as ISO-8601 text in UTC; undefined for anything else. */
+export function convertObject (value: Uint8Array | Date | null): Uint8Array | string | null | undefined {
+  if (value === null || value instanceof Uint8Array) return value
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.toISOString()
+  return undefined
 }
 
 const MIN_INT64 = -(2n ** 63n)

@@ -82,11 +82,11 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   // --- what the app calls ------------------------------------------------------------------------------------------------
 
   prepare<R = Row> (sql: string): Statement<R> {
-    return new PreparedStatement<R>(this, this.#host.engine.parse(sql))
+    return new PreparedStatement<R>(this, this.#host.engine.parser.parseQuery(sql))
   }
 
   async exec (sql: string): Promise<void> {
-    const script = this.#host.engine.parseScript(sql)
+    const script = this.#host.engine.parser.parseScript(sql)
     await this.#submit(sql, (connection, limits) => connection.exec(script, limits))
   }
 

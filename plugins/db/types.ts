@@ -145,6 +145,14 @@ export interface Script {
   readonly statements: number
 }
 
+/** Reads SQL as one engine does. */
+export interface Parser {
+  /** Remembered per text. Throws `TDM_ERR_DB_PLACEHOLDER`, `TDM_ERR_DB_TRANSACTION_CONTROL`. */
+  parseQuery: (sql: string) => Query
+  /** Throws `TDM_ERR_DB_TRANSACTION_CONTROL`. */
+  parseScript: (sql: string) => Script
+}
+
 /** What holds for the code that asks for a statement. */
 export interface Limits {
   /** On the clock of `performance.now()`, in ms; Infinity for none. */
@@ -168,10 +176,7 @@ export interface Executor {
 /** One engine over one database. */
 export interface Engine extends Executor {
   readonly name: EngineName
-  /** Remembered per text. Throws `TDM_ERR_DB_PLACEHOLDER`, `TDM_ERR_DB_TRANSACTION_CONTROL`. */
-  parse: (sql: string) => Query
-  /** Throws `TDM_ERR_DB_TRANSACTION_CONTROL`. */
-  parseScript: (sql: string) => Script
+  readonly parser: Parser
   /**
    * A connection for one transaction, begun. Waits in order of asking. Throws `TDM_ERR_POOL_TIMEOUT`, and `TDM_ERR_POOL_DEADLOCK` for a wait that
    * can never end.

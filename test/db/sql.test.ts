@@ -1,6 +1,6 @@
 /** Placeholders are found where they are, and nowhere else. */
 import t from 'tap'
-import { parseQuery, parseScript, postgresTokens, sqliteTokens, type Dialect } from '../../plugins/db/sql.ts'
+import { createParser, parseQuery, parseScript, postgresTokens, sqliteTokens, type Dialect } from '../../plugins/db/sql.ts'
 
 const postgres: Dialect = { tokens: postgresTokens, nestedComments: true, placeholder: index => `$${index}` }
 const sqlite: Dialect = { tokens: sqliteTokens, nestedComments: false, placeholder: (_, name) => name === undefined ? '?' : `:${name}` }
@@ -82,4 +82,14 @@ void t.test('a script is counted by its statements', async t => {
   for (const sql of ['SELECT 1; COMMIT', 'CREATE TRIGGER x BEGIN SELECT 1; END; ROLLBACK']) {
     t.throws(() => parseScript(sql, postgres), { code: 'TDM_ERR_DB_TRANSACTION_CONTROL' }, sql)
   }
+})
+
+void t.test('what was parsed is remembered, and old texts are forgotten', async t => {
+  const parser = createParser(postgres)
+  const first = parser.parseQuery('SELECT 0')
+  t.equal(parser.parseQuery('SELECT 0'), first)
+  for (let n = 1; n < 600; n++) parser.parseQuery(`SELECT ${n}`)
+  t.equal(parser.parseQuery('SELECT 0'), first, 'used again, so kept')
+  for (let n = 600; n < 2000; n++) parser.parseQuery(`SELECT ${n}`)
+  t.not(parser.parseQuery('SELECT 0'), first)
 })

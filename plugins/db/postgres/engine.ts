@@ -7,9 +7,8 @@
  */
 import type pg from 'pg'
 import { DbClosed } from '../../errors.ts'
-import { Cache } from '../cache.ts'
 import { Gate, type GateLease } from '../gate.ts'
-import { parseQuery, parseScript, postgresTokens, type Dialect } from '../sql.ts'
+import { createParser, postgresTokens, type Dialect } from '../sql.ts'
 import type { BeginOptions, Connection, Engine, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { PostgresConnection } from './connection.ts'
 import { toOurError } from './errors.ts'
@@ -29,8 +28,8 @@ export async function openPostgres (settings: PostgresSettings, log: Log): Promi
 
 class PostgresEngine implements Engine {
   readonly name = 'postgres'
+  readonly parser = createParser(dialect)
   readonly #pool: pg.Pool
-  readonly #queries = new Cache<string, Query>(500)
   readonly #gate: Gate
   readonly #lent = new Set<PostgresConnection>()
   #closing: Promise<void> | undefined
@@ -38,16 +37,6 @@ class PostgresEngine implements Engine {
   constructor (pool: pg.Pool, settings: PostgresSettings) {
     this.#pool = pool
     this.#gate = new Gate(settings.maxConnections, settings.acquireTimeoutMs)
-  }
-
-  parse (sql: string): Query {
-    let query = this.#queries.get(sql)
-    if (query === undefined) this.#queries.set(sql, query = parseQuery(sql, dialect))
-    return query
-  }
-
-  parseScript (sql: string): Script {
-    return parseScript(sql, dialect)
   }
 
   // --- on their own ------------------------------------------------------------------------------------------------------------

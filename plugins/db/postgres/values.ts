@@ -4,7 +4,7 @@
  * In: as text, from which the server infers the type that the statement needs; blobs in binary form.
  * Out: parsed from the text form by the type's OID; a type that is not here stays text. The session has TimeZone=UTC and DateStyle=ISO.
  */
-import { isInt64 } from '../sql.ts'
+import { convertObject, isInt64 } from '../sql.ts'
 import type { Column, Value } from '../types.ts'
 
 export type PostgresValue = string | null | Uint8Array
@@ -16,15 +16,9 @@ export function toPostgres (value: Value): PostgresValue | undefined {
     case 'string': return value
     case 'bigint': return isInt64(value) ? String(value) : undefined
     case 'boolean': return value ? '1' : '0'
-    case 'object': return fromObject(value)
+    case 'object': return convertObject(value)
     default: return undefined
   }
-}
-
-function fromObject (value: Uint8Array | Date | null): PostgresValue | undefined {
-  if (value === null || value instanceof Uint8Array) return value
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.toISOString()
-  return undefined
 }
 
 type Parse = (text: string) => Column

@@ -8,9 +8,8 @@
  *  4. Readers are closed before the writer, so that the last connection can put the WAL away.
  */
 import { DbClosed, databaseError } from '../../errors.ts'
-import { Cache } from '../cache.ts'
 import { Gate, type GateLease } from '../gate.ts'
-import { parseQuery, parseScript, sqliteTokens, type Dialect } from '../sql.ts'
+import { createParser, sqliteTokens, type Dialect } from '../sql.ts'
 import type { BeginOptions, Connection, Engine, Limits, Method, Params, Query, Row, Script } from '../types.ts'
 import { SqliteConnection } from './connection.ts'
 import { openConnection, resolveFile, type SqliteFile, type SqliteSettings } from './open.ts'
@@ -44,9 +43,9 @@ async function connect ({ path }: SqliteFile, settings: SqliteSettings, readonly
 
 class SqliteEngine implements Engine {
   readonly name = 'sqlite'
+  readonly parser = createParser(dialect)
   readonly #file: SqliteFile
   readonly #settings: SqliteSettings
-  readonly #queries = new Cache<string, Query>(500)
   /** For reads on their own; on the main thread, never lent. */
   readonly #inline: SqliteConnection
   readonly #writer: SqliteConnection | undefined
@@ -63,16 +62,6 @@ class SqliteEngine implements Engine {
     this.#inline = inline
     this.#writerGate = new Gate(1, settings.acquireTimeoutMs)
     this.#readerGate = new Gate(settings.readers, settings.acquireTimeoutMs)
-  }
-
-  parse (sql: string): Query {
-    let query = this.#queries.get(sql)
-    if (query === undefined) this.#queries.set(sql, query = parseQuery(sql, dialect))
-    return query
-  }
-
-  parseScript (sql: string): Script {
-    return parseScript(sql, dialect)
   }
 
   // --- on their own ------------------------------------------------------------------------------------------------------------

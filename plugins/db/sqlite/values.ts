@@ -5,7 +5,7 @@
  * Out: it reads integers as doubles unless told to make every integer a bigint. Rows are read the fast way, and once more exactly if a number in them may have
  * been rounded (see `mayBeRounded`).
  */
-import { isInt64 } from '../sql.ts'
+import { convertObject, isInt64 } from '../sql.ts'
 import type { Column, Row, Value } from '../types.ts'
 
 export type SqliteValue = number | bigint | string | null | Uint8Array
@@ -19,15 +19,9 @@ export function toSqlite (value: Value): SqliteValue | undefined {
     case 'string': return value
     case 'bigint': return isInt64(value) ? value : undefined
     case 'boolean': return value ? 1n : 0n
-    case 'object': return fromObject(value)
+    case 'object': return convertObject(value)
     default: return undefined
   }
-}
-
-function fromObject (value: Uint8Array | Date | null): SqliteValue | undefined {
-  if (value === null || value instanceof Uint8Array) return value
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? undefined : value.toISOString()
-  return undefined
 }
 
 /** True if the row, read as doubles, has a number that may stand for another integer. */

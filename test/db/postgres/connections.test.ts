@@ -120,7 +120,7 @@ void t.test('COMMIT that the server answers with ROLLBACK is an error', async t 
   t.teardown(async () => { await engine.close(100) })
   const limits: Limits = { deadline: Infinity, signal: undefined, held: [] }
   const connection = await engine.begin({ mode: 'write', isolation: undefined }, limits)
-  await t.rejects(connection.execute('run', engine.parse('SELECT nothing'), [], limits), { code: 'TDM_ERR_DB_SYNTAX' })
+  await t.rejects(connection.execute('run', engine.parser.parseQuery('SELECT nothing'), [], limits), { code: 'TDM_ERR_DB_SYNTAX' })
   await t.rejects(connection.commit(limits), { code: 'TDM_ERR_TX_ROLLED_BACK' })
   t.equal(connection.inTransaction, false)
   connection.release()
