@@ -88,7 +88,7 @@ export function checkLimits (limits: Limits, sql: string): void {
   if (performance.now() >= limits.deadline) throw databaseError('timeout', sql)
 }
 
-/** Calls `expire` once with our error when the limits pass; the answer ends the watch. */
+/** Calls `expire` with our error when the limits pass, which they have not yet (`checkLimits`); the answer ends the watch. */
 export function watchLimits (limits: Omit<Limits, 'held'>, sql: string, expire: (error: Error) => void): () => void {
   const { deadline, signal } = limits
   const onAbort = (): void => { expire(databaseError('aborted', sql, { cause: signal?.reason })) }

@@ -17,7 +17,7 @@
  */
 import { abbreviate, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse } from '../errors.ts'
 import { RowCursor } from './cursor.ts'
-import { currentScope, findTransaction, limitsOf, runInTransaction, watchLimits, type ScopedTransaction } from './scope.ts'
+import { checkLimits, currentScope, findTransaction, limitsOf, runInTransaction, watchLimits, type ScopedTransaction } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
 import type { BeginOptions, Connection, Engine, Lease, Limits, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions, TxState } from './types.ts'
 
@@ -251,10 +251,11 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   /** What `fn` answers, or the error of the deadline or signal if that comes first; `fn` cannot be stopped, but it can do nothing more. */
   async #untilExpired<T> (fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
-    const { signal } = currentScope()
+    const limits = this.#limits(Infinity)
+    checkLimits(limits, 'db.tx()')
     const { promise: expired, reject: expire } = Promise.withResolvers<never>()
     this.#expire = expire
-    const unwatch = watchLimits({ deadline: this.settings.deadline, signal }, 'db.tx()', expire)
+    const unwatch = watchLimits(limits, 'db.tx()', expire)
     try {
       return await Promise.race([this.#call(fn), expired])
     } finally {

@@ -40,7 +40,7 @@ for (const engine of engines) {
     })
     const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
     const socket = connect(Number(port), '127.0.0.1')
-    socket.end('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}')
+    socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\ncontent-type: application/json\r\n\r\n{}')
     await entered.promise
     socket.destroy()
     t.match(await outcome.promise, { code: 'TDM_ERR_DB_ABORTED', cause: { message: /client closed the connection/ } })

@@ -79,6 +79,12 @@ onEachEngine('the signal of a transaction ends it while it waits for something e
   await t.rejects(tx, { code: 'TDM_ERR_DB_ABORTED', cause: { message: 'gone' } })
 })
 
+onEachEngine('a transaction does not begin under a deadline that has passed or a signal that is aborted', async (t, db) => {
+  const never = (): void => { t.fail('it was called') }
+  await t.rejects(db.deadline(0, async () => { await db.tx(never) }), { code: 'TDM_ERR_DB_TIMEOUT' })
+  await t.rejects(db.signal(AbortSignal.abort(), async () => { await db.tx(never) }), { code: 'TDM_ERR_DB_ABORTED' })
+})
+
 onEachEngine('a statement that waits for its turn is given up in time', async (t, db) => {
   const { promise: hold, resolve: letGo } = deferred()
   const begun = deferred()
