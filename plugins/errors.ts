@@ -71,6 +71,11 @@ export const TxDoomed = define<[]>('TDM_ERR_TX_DOOMED',
 export const TxRolledBack = define<[]>('TDM_ERR_TX_ROLLED_BACK', 'COMMIT was sent, but the database rolled the transaction back.', 500)
 export const TxOutcomeUnknown = define<[]>('TDM_ERR_TX_OUTCOME_UNKNOWN',
   'The connection was lost while COMMIT was on its way: the transaction may have been committed or not. Look before you run it again.', 503)
+export const TxLost = define<[]>('TDM_ERR_TX_LOST',
+  'The connection was lost while COMMIT was on its way, and the transaction was rolled back. It can be run again.', 503)
+export const TxReply = define<[problem: string]>('TDM_ERR_TX_REPLY', 'The reply could not have been sent, so its transaction was not committed: %s', 500)
+export const TxRoutes = define<[routes: string]>('TDM_ERR_TX_ROUTES',
+  'The tx plugin was registered after these routes, which would have no transaction: %s. Register it before them.', 500)
 export const TxPropagation = define<[propagation: string, reason: string]>('TDM_ERR_TX_PROPAGATION', 'propagation \'%s\' is not possible here: %s', 500)
 export const TxOptions = define<[what: string]>('TDM_ERR_TX_OPTIONS', 'The transaction cannot have these options: %s', 500)
 export const TxParentInUse = define<[sql: string]>('TDM_ERR_TX_PARENT_IN_USE',

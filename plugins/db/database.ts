@@ -6,10 +6,12 @@
  */
 import { TxClosed, TxOptions as InvalidTxOptions, TxPropagation } from '../errors.ts'
 import { RowCursor } from './cursor.ts'
-import { currentScope, findTransaction, limitsOf, runInTransaction, runWithDeadline, runWithSignal } from './scope.ts'
+import { publishTx, type TxEvent } from './events.ts'
+import { withRetries } from './retry.ts'
+import { currentScope, findTransaction, limitsOf, runInTransaction, runWithDeadline, runWithSignal, type Link } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
 import { Tx, type TransactionHost, type TxSettings } from './transaction.ts'
-import type { Database, Engine, EngineName, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions } from './types.ts'
+import type { Database, Engine, EngineName, Lease, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions } from './types.ts'
 
 export interface DatabaseSettings {
   /** What a statement may take, in ms; Infinity for no limit. */
@@ -24,7 +26,75 @@ type TxFunction<T> = (tx: Transaction) => T | Promise<T>
 const PROPAGATIONS: ReadonlySet<unknown> = new Set(['required', 'nested', 'new', 'mandatory', 'never'])
 const MODES: ReadonlySet<unknown> = new Set(['write', 'read'])
 const ISOLATIONS: ReadonlySet<unknown> = new Set([undefined, 'read committed', 'repeatable read', 'serializable'])
-const OPTIONS: ReadonlySet<string> = new Set(['mode', 'propagation', 'isolation', 'timeout', 'statementTimeout'])
+const OPTIONS: ReadonlySet<string> = new Set(['mode', 'propagation', 'isolation', 'timeout', 'statementTimeout', 'retry'])
+
+const noop = (): void => {}
+
+/**
+ * For what begins and ends a transaction in different places, as the hooks of a request do: a link for a scope, whose transaction is opened by the first statement
+ * that comes by. `prepare` opens it, in the scope whose limits are to hold, and may do something with it. Whoever has the link ends the transaction, by `commit()` or
+ * `rollback(error)`.
+ */
+export function linkTransaction (db: Database, options: TxOptions, prepare: (open: () => Tx) => Tx): TransactionLink {
+  if (!(db instanceof EngineDatabase)) throw new TypeError('expected a database that was made by createDatabase()')
+  return db.link(options, prepare)
+}
+
+export class TransactionLink implements Link {
+  readonly database: object
+  readonly outer = undefined
+  readonly #open: () => Tx
+  /** Undefined as long as nobody has asked for it. */
+  opened: Tx | undefined
+  #isSealed = false
+
+  constructor (database: object, open: () => Tx) {
+    this.database = database
+    this.#open = open
+  }
+
+  get transaction (): Tx {
+    if (this.opened === undefined) {
+      this.opened = this.#open()
+      if (this.#isSealed) this.opened.seal()
+    }
+    return this.opened
+  }
+
+  /** A statement that comes first from now on comes too late. */
+  seal (): void {
+    this.#isSealed = true
+    this.opened?.seal()
+  }
+
+  get lease (): Lease | undefined {
+    return this.opened?.lease
+  }
+}
+
+/** What the attempts of one transaction come to. */
+export class Account {
+  readonly #startedAt = performance.now()
+  readonly #attempts: Tx[] = []
+
+  follow (attempt: Tx): Tx {
+    this.#attempts.push(attempt)
+    return attempt
+  }
+
+  describe (request: { route?: string | undefined, method?: string | undefined, mode?: 'write' | 'read' } = {}): TxEvent {
+    const last = this.#attempts.at(-1)
+    return {
+      outcome: last?.outcome ?? 'none',
+      mode: last?.mode ?? request.mode ?? 'write',
+      durationMs: performance.now() - this.#startedAt,
+      statements: this.#attempts.reduce((sum, { statements }) => sum + statements, 0),
+      retries: Math.max(0, this.#attempts.length - 1),
+      route: request.route,
+      method: request.method
+    }
+  }
+}
 
 /** The interface of `types.ts` over an engine that is open. */
 export function createDatabase (engine: Engine, settings: DatabaseSettings): Database {
@@ -112,6 +182,16 @@ class EngineDatabase implements Database, Runner {
   }
 
   async #own<T> (fn: TxFunction<T>, options: TxOptions): Promise<T> {
+    const account = new Account()
+    try {
+      return await withRetries(options.retry ?? 0, async () => await account.follow(this.#open(options)).around(fn))
+    } finally {
+      publishTx(() => account.describe())
+    }
+  }
+
+  /** A transaction of its own, for the code that runs now. */
+  #open (options: TxOptions): Tx {
     const scope = currentScope()
     const settings: TxSettings = {
       mode: options.mode ?? 'write',
@@ -119,7 +199,13 @@ class EngineDatabase implements Database, Runner {
       statementTimeoutMs: options.statementTimeout ?? this.#settings.statementTimeoutMs,
       deadline: Math.min(scope.deadline, performance.now() + (options.timeout ?? this.#settings.txTimeoutMs))
     }
-    return await new Tx(this.#host, settings, limitsOf(scope, this.#host, Infinity).held).around(fn)
+    return new Tx(this.#host, settings, limitsOf(scope, this.#host, Infinity).held)
+  }
+
+  /** See `linkTransaction`. */
+  link (options: TxOptions, prepare: (open: () => Tx) => Tx): TransactionLink {
+    checkOptions(noop, options)
+    return new TransactionLink(this.#host, () => prepare(() => this.#open(options)))
   }
 
   async #nest<T> (fn: TxFunction<T>, options: TxOptions, outer: Tx): Promise<T> {
@@ -132,24 +218,20 @@ class EngineDatabase implements Database, Runner {
   }
 
   async #join<T> (fn: TxFunction<T>, { timeout = Infinity }: TxOptions, current: Tx): Promise<T> {
-    try {
-      return await runWithDeadline(performance.now() + timeout, () => runInTransaction(this.#host, current, async () => await fn(current)))
-    } catch (error) {
-      current.fail(error)
-      throw error
-    }
+    return await runWithDeadline(performance.now() + timeout, async () => await current.join(fn))
   }
 }
 
 /** Throws `TDM_ERR_TX_OPTIONS` for what no transaction can have. */
 function checkOptions (fn: unknown, options: TxOptions): void {
   if (typeof fn !== 'function') throw new InvalidTxOptions(`expected a function, got ${typeof fn}.`)
-  const { mode = 'write', propagation = 'required', isolation, timeout = 1, statementTimeout = 1 } = options
+  const { mode = 'write', propagation = 'required', isolation, timeout = 1, statementTimeout = 1, retry = 0 } = options
   const unknown = Object.keys(options).find(name => !OPTIONS.has(name))
   if (unknown !== undefined) throw new InvalidTxOptions(`"${unknown}" does not exist; there are ${[...OPTIONS].join(', ')}.`)
   if (!MODES.has(mode)) throw new InvalidTxOptions(`mode is 'write' or 'read', not ${String(mode)}.`)
   if (!PROPAGATIONS.has(propagation)) throw new InvalidTxOptions(`propagation is one of ${[...PROPAGATIONS].join(', ')}, not ${String(propagation)}.`)
   if (!ISOLATIONS.has(isolation)) throw new InvalidTxOptions(`isolation is 'read committed', 'repeatable read' or 'serializable', not ${String(isolation)}.`)
+  if (!(Number.isInteger(retry) && retry >= 0)) throw new InvalidTxOptions(`retry is a number of further attempts, not ${String(retry)}.`)
   if (!(timeout > 0 && statementTimeout > 0)) throw new InvalidTxOptions('timeout and statementTimeout are positive numbers of milliseconds.')
 }
 

@@ -14,10 +14,13 @@ export interface ScopedTransaction {
   readonly lease: Lease | undefined
 }
 
-/** A list, innermost first: which transaction is current for which database. `transaction: undefined` is `outsideTx`. */
-interface Link {
+/** A list, innermost first: which transaction is current for which database. */
+export interface Link {
   readonly database: object
+  /** Undefined is `outsideTx`. May be made when it is asked for. */
   readonly transaction: ScopedTransaction | undefined
+  /** What the transaction holds now; asking makes nothing. */
+  readonly lease: Lease | undefined
   readonly outer: Link | undefined
 }
 
@@ -34,27 +37,27 @@ export function currentScope (): Scope {
   return storage.getStore() ?? root
 }
 
-/** Runs `fn` in a scope that owes nothing to the one around it. */
-export function runInFreshScope<T> (limits: { deadline?: number, signal?: AbortSignal }, fn: () => T): T {
-  return storage.run({ deadline: limits.deadline ?? Infinity, signal: limits.signal, link: undefined }, fn)
+/** Runs `fn` in `scope`, which owes nothing to the one around it. */
+export function runInScope<T> (scope: Scope, fn: () => T): T {
+  return storage.run(scope, fn)
 }
 
 /** Runs `fn` under the stricter of the deadlines (ms on the clock of `performance.now()`). */
 export function runWithDeadline<T> (deadline: number, fn: () => T): T {
-  const scope = currentScope()
-  return storage.run({ ...scope, deadline: Math.min(scope.deadline, deadline) }, fn)
+  const { deadline: outer, signal, link } = currentScope()
+  return storage.run({ deadline: Math.min(outer, deadline), signal, link }, fn)
 }
 
 /** Runs `fn` under `signal` as well as under the one that holds already. */
 export function runWithSignal<T> (signal: AbortSignal, fn: () => T): T {
-  const scope = currentScope()
-  return storage.run({ ...scope, signal: scope.signal === undefined ? signal : AbortSignal.any([scope.signal, signal]) }, fn)
+  const { deadline, signal: outer, link } = currentScope()
+  return storage.run({ deadline, signal: outer === undefined ? signal : AbortSignal.any([outer, signal]), link }, fn)
 }
 
 /** Runs `fn` with `transaction` as the current one of `database`; undefined for none. */
 export function runInTransaction<T> (database: object, transaction: ScopedTransaction | undefined, fn: () => T): T {
-  const scope = currentScope()
-  return storage.run({ ...scope, link: { database, transaction, outer: scope.link } }, fn)
+  const { deadline, signal, link: outer } = currentScope()
+  return storage.run({ deadline, signal, link: { database, transaction, get lease () { return transaction?.lease }, outer } }, fn)
 }
 
 export function findTransaction (scope: Scope, database: object): ScopedTransaction | undefined {
@@ -68,7 +71,7 @@ export function findTransaction (scope: Scope, database: object): ScopedTransact
 function findLeases (scope: Scope, database: object): Lease[] {
   const leases: Lease[] = []
   for (let link = scope.link; link !== undefined; link = link.outer) {
-    const lease = link.database === database ? link.transaction?.lease : undefined
+    const lease = link.database === database ? link.lease : undefined
     if (lease !== undefined && !leases.includes(lease)) leases.push(lease)
   }
   return leases

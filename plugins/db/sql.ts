@@ -89,6 +89,7 @@ class QueryReader {
   #text = ''
   #copied = 0
   #keyword = ''
+  #words = 0
   #previous = ''
   #style: Query['style'] = 'none'
   #count = 0
@@ -110,7 +111,10 @@ class QueryReader {
     else if (token === '[') this.#subscripts.push(!(this.#previous === 'ARRAY' || this.#subscripts.at(-1) === false))
     else if (token === ']') this.#subscripts.pop()
     this.#previous = token.toUpperCase()
-    if (this.#keyword === '' && /^\w/.test(token)) this.#keyword = this.#previous
+    if (!/^\w/.test(token)) return
+    if (this.#keyword === '') this.#keyword = this.#previous
+    else if (this.#words === 1 && this.#keyword === 'PREPARE' && this.#previous === 'TRANSACTION') throw new DbTransactionControl('PREPARE TRANSACTION')
+    this.#words++
   }
 
   finish (): Query {
@@ -162,6 +166,7 @@ function refuseTransactionControl (keyword: string): void {
 export function parseScript (sql: string, dialect: Dialect): Script {
   let statements = 0
   let keyword = ''
+  let previous = ''
   let depth = 0 // of BEGIN … END in the body of a trigger or function, and of CASE … END in it
   scan(sql, dialect, token => {
     if (token === ';' && depth === 0) keyword = ''
@@ -171,8 +176,10 @@ export function parseScript (sql: string, dialect: Dialect): Script {
       keyword = word
       statements++
       refuseTransactionControl(word)
-    } else if (keyword === 'CREATE' && (word === 'BEGIN' || (depth > 0 && word === 'CASE'))) depth++
+    } else if (previous === 'PREPARE' && word === 'TRANSACTION') throw new DbTransactionControl('PREPARE TRANSACTION')
+    else if (keyword === 'CREATE' && (word === 'BEGIN' || (depth > 0 && word === 'CASE'))) depth++
     else if (depth > 0 && word === 'END') depth--
+    previous = word
   })
   return { sql, statements }
 }

@@ -19,7 +19,7 @@ import { abbreviate, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParen
 import { RowCursor } from './cursor.ts'
 import { checkLimits, currentScope, findTransaction, limitsOf, runInTransaction, watchLimits, type ScopedTransaction } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
-import type { BeginOptions, Connection, Engine, Lease, Limits, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions, TxState } from './types.ts'
+import type { BeginOptions, Connection, Engine, Lease, Limits, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions, TxOutcome, TxState } from './types.ts'
 
 /** What a transaction needs of the database it belongs to. */
 export interface TransactionHost {
@@ -37,6 +37,16 @@ export interface TxSettings extends BeginOptions {
 
 const noop = (): void => {}
 
+/** The turn of a statement comes later, where the stack leads nowhere; so an error gets the stack of the call as well. */
+async function withCaller<T> (caller: { stack?: string }, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task()
+  } catch (error) {
+    if (error instanceof Error && error.stack !== undefined) error.stack += (caller.stack ?? '').replace(/^[^\n]*/, '')
+    throw error
+  }
+}
+
 export class Tx implements Transaction, ScopedTransaction, Runner {
   readonly mode: 'write' | 'read'
   readonly settings: TxSettings
@@ -46,6 +56,8 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   readonly #held: readonly Lease[]
 
   state: TxState = 'open'
+  /** Accepted by this transaction, or by one nested in it. */
+  statements = 0
   #ending: 'commit' | 'rollback' | undefined
   /** The first failure, wrapped since an app may throw `undefined`. */
   #failure: { readonly error: unknown } | undefined
@@ -55,10 +67,11 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   #afterRollback: Array<() => unknown> = []
   /** The nested transaction that has its turn now. */
   #active: Tx | undefined
-  /** Ends the wait for the function of this transaction. */
-  #expire: ((error: Error) => void) | undefined
+  /** Ends the wait for the function of this transaction, and for those that have joined it. */
+  readonly #waiting = new Set<(error: unknown) => void>()
 
   // of the outermost only
+  #unguard: (() => void) | undefined
   #connection: Connection | undefined
   #savepoints = 0
   /** What fails from then on, in code that nobody awaited, changes nothing. */
@@ -121,8 +134,11 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
    */
   #submit<T> (sql: string, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
     const refusal = this.#refusal(sql)
+    if (refusal === undefined) this.#root.statements++
     const limits = this.#limits(this.settings.statementTimeoutMs)
-    const result = refusal === undefined ? this.#enqueue(() => this.#run(sql, limits, task)) : Promise.reject(refusal)
+    const caller: { stack?: string } = {}
+    Error.captureStackTrace(caller)
+    const result = refusal === undefined ? this.#enqueue(() => withCaller(caller, () => this.#run(sql, limits, task))) : Promise.reject(refusal)
     if (this.#ending !== 'commit') result.catch(noop)
     return result
   }
@@ -155,6 +171,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   async * #batches (query: Query, params: Params, onStart: () => void): AsyncGenerator<Row[], undefined> {
     const refusal = this.#refusal(query.sql)
     if (refusal !== undefined) throw refusal
+    this.#root.statements++
     onStart()
     const limits = this.#limits(Infinity)
     const { promise: done, resolve: finish } = Promise.withResolvers<void>()
@@ -224,9 +241,23 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     if (this.#root.#connection?.inTransaction === false) this.parent?.fail(error)
   }
 
-  /** Stops waiting for the function of this transaction, which then ends with `error`. */
-  giveUp (error: Error): void {
-    this.#expire?.(error)
+  /** Stops waiting for the functions of this transaction, which then end with `error`. */
+  giveUp (error: unknown): void {
+    for (const reject of this.#waiting) reject(error)
+  }
+
+  /** Runs `fn` as a part of this transaction: its failure dooms the whole. Rejects at once when the transaction is rolled back. */
+  async join<T> (fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
+    const { promise: givenUp, reject } = Promise.withResolvers<never>()
+    this.#waiting.add(reject)
+    try {
+      return await Promise.race([runInTransaction(this.#host, this, async () => await fn(this)), givenUp])
+    } catch (error) {
+      this.fail(error)
+      throw error
+    } finally {
+      this.#waiting.delete(reject)
+    }
   }
 
   // --- the end -----------------------------------------------------------------------------------------------------------------
@@ -237,16 +268,48 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   }
 
   async #outermost<T> (fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
-    try {
-      const value = await this.#untilExpired(fn)
-      await this.#commit()
-      return value
-    } catch (error) {
-      await this.#rollback(error)
+    const value = await this.#untilExpired(fn).catch(async (error: unknown) => {
+      await this.rollback(error)
       throw error
-    } finally {
-      await this.#runCallbacks()
+    })
+    await this.commit()
+    return value
+  }
+
+  /** COMMIT, and what follows it. Rejects after everything is undone (or, with `TDM_ERR_TX_OUTCOME_UNKNOWN`, maybe not). */
+  async commit (): Promise<void> {
+    try {
+      await this.#commit()
+    } catch (error) {
+      await this.rollback(error)
+      throw error
     }
+    await this.#runCallbacks()
+  }
+
+  /** ROLLBACK because of `error`, and what follows it. Never rejects. */
+  async rollback (error: unknown): Promise<void> {
+    await this.#rollback(error)
+    await this.#runCallbacks()
+  }
+
+  /** Ends it before its first statement: what comes is refused. */
+  seal (): void {
+    this.#stopAccepting('commit')
+    this.#release()
+  }
+
+  /** Calls `onExpired` if the limits of the code that runs now pass, or its own, while it is open. For a transaction that is ended by hand. */
+  guard (onExpired: (error: Error) => void): void {
+    this.#unguard = watchLimits(this.#limits(Infinity), 'the transaction of the request', error => { if (this.state === 'open') onExpired(error) })
+  }
+
+  /** How it ended; undefined as long as it has not. */
+  get outcome (): TxOutcome | undefined {
+    if (this.state !== 'closed') return undefined
+    if (this.statements === 0) return 'none'
+    if (this.#isCommitted) return 'committed'
+    return this.#failure?.error instanceof TxOutcomeUnknown ? 'unknown' : 'rolledback'
   }
 
   /** What `fn` answers, or the error of the deadline or signal if that comes first; `fn` cannot be stopped, but it can do nothing more. */
@@ -254,12 +317,13 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     const limits = this.#limits(Infinity)
     checkLimits(limits, 'db.tx()')
     const { promise: expired, reject: expire } = Promise.withResolvers<never>()
-    this.#expire = expire
+    this.#waiting.add(expire)
     const unwatch = watchLimits(limits, 'db.tx()', expire)
     try {
       return await Promise.race([this.#call(fn), expired])
     } finally {
       unwatch()
+      this.#waiting.delete(expire)
     }
   }
 
@@ -298,13 +362,17 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   /** Accepts nothing from now on and waits for what was accepted; a nested transaction that is under way is waited for, or given up. */
   async #close (ending: 'commit' | 'rollback'): Promise<void> {
     this.#stopAccepting(ending)
-    if (ending === 'rollback') this.#active?.giveUp(new TxClosed(this.#ended(), 'tx.tx()'))
+    if (ending === 'rollback') {
+      this.#active?.giveUp(new TxClosed(this.#ended(), 'tx.tx()'))
+      this.giveUp(this.#failure?.error)
+    }
     await this.#cursor?.end(new TxClosed(this.#ended(), abbreviate(this.#cursor.sql)))
     await this.#tail
   }
 
   #release (): void {
     this.state = 'closed'
+    this.#unguard?.()
     this.#connection?.release()
     this.#connection = undefined
   }

@@ -90,6 +90,9 @@ export type EngineName = 'sqlite' | 'postgres'
 /** `closing` is entered synchronously, before COMMIT or ROLLBACK is queued; from then on no statement is accepted. */
 export type TxState = 'open' | 'closing' | 'closed'
 
+/** How a transaction ended. 'none': it had no statement, so nothing was sent. 'unknown': COMMIT was not answered. */
+export type TxOutcome = 'committed' | 'rolledback' | 'unknown' | 'none'
+
 /** A transaction that is under way: the argument of the function given to `db.tx`. */
 export interface Transaction extends Queryable {
   readonly state: TxState
@@ -121,6 +124,11 @@ export interface TxOptions {
   timeout?: number
   /** Milliseconds that each statement in it may take. Default: `DB_STATEMENT_TIMEOUT`. */
   statementTimeout?: number
+  /**
+   * How many times `fn` is run again, in a new transaction, when it fails for a reason that may pass (serialization, deadlock, busy, a connection that was lost
+   * before COMMIT counted). Of the outermost transaction only. The last error then has `attempts`. Default: 0.
+   */
+  retry?: number
 }
 
 // --- what an engine provides ---------------------------------------------------------------------------------------------

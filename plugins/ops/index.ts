@@ -8,6 +8,7 @@
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type {} from '../db/index.ts' // app.db
+import type {} from '../tx/index.ts' // config.tx
 
 const DATABASE_DEADLINE_MS = 2000
 
@@ -18,8 +19,8 @@ async function ops (app: FastifyInstance): Promise<void> {
     closeConnectionsAsTheyGetIdle(app)
   })
   const ping = app.db.prepare('SELECT 1 AS one')
-  app.get('/ops/health/live', async () => ({ status: 'ok' }))
-  app.get('/ops/health/ready', async (_request, reply) => {
+  app.get('/ops/health/live', { config: { tx: false } }, async () => ({ status: 'ok' }))
+  app.get('/ops/health/ready', { config: { tx: false } }, async (_request, reply) => {
     if (isClosing) return notReady(reply, 'shutting down')
     try {
       await app.db.deadline(DATABASE_DEADLINE_MS, async () => await ping.get())

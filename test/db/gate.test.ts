@@ -19,7 +19,7 @@ void t.test('who asks first is served first', async t => {
   t.strictSame(order, [1, 2, 3])
 })
 
-void t.test('a lease that is given back twice counts once', async t => {
+void t.test('123: a lease that is given back twice counts once', async t => {
   const gate = new Gate(1, 10_000)
   const lease = await gate.acquire(free, 'a')
   gate.release(lease)
@@ -30,7 +30,7 @@ void t.test('a lease that is given back twice counts once', async t => {
   gate.release(second)
 })
 
-void t.test('a waiter that is refused leaves the queue', async t => {
+void t.test('169: a waiter that is refused leaves the queue', async t => {
   const gate = new Gate(1, 10_000)
   const lease = await gate.acquire(free, 'holder')
   const abort = new AbortController()
@@ -42,13 +42,13 @@ void t.test('a waiter that is refused leaves the queue', async t => {
   gate.release(await next)
 })
 
-void t.test('the time-out names who holds what, for how long', async t => {
+void t.test('183: the time-out names who holds what, for how long', async t => {
   const gate = new Gate(1, 20)
   await gate.acquire(free, 'UPDATE job\n SET a = 1')
   await t.rejects(gate.acquire(free, 'x'), { code: 'TDM_ERR_POOL_TIMEOUT', statusCode: 503, message: /within 20 ms\. In use: "UPDATE job SET a = 1" for \d+ ms/ })
 })
 
-void t.test('only a wait that can never end is a deadlock', async t => {
+void t.test('166, 167: only a wait that can never end is a deadlock', async t => {
   const gate = new Gate(2, 10_000)
   const a = await gate.acquire(free, 'a')
   const b = await gate.acquire(free, 'b')

@@ -42,7 +42,7 @@ for (const engine of engines) {
     // freshUrl drops the database afterwards, and fails if a connection to it is left
   })
 
-  void t.test(`${engine}: closing the app lets a request that is under way finish`, async t => {
+  void t.test(`${engine}: 170: closing the app lets a request that is under way finish`, async t => {
     const app = await startPlugins(t, engine)
     await app.db.exec('CREATE TABLE a (id BIGINT)')
     const entered = deferred()

@@ -18,19 +18,22 @@ interface Backend {
 interface Wire {
   connect: (portOrPath: number | string, host?: string) => void
   cancel: (processID: number, secretKey: number) => void
+  readonly stream: { destroy: () => void }
   once: (event: string, listener: (error?: Error) => void) => void
   on: (event: string, listener: (error?: Error) => void) => void
 }
 
 const Connection = (pg as unknown as { Connection: new (config: { ssl: unknown }) => Wire }).Connection
 
-/** Resolves when the server has closed the request's connection; that is all the acknowledgement there is. Never rejects. */
-export async function cancelBackend (client: pg.ClientBase): Promise<void> {
+/** Resolves when the server has closed the request's connection, which is all the acknowledgement there is, or after `timeoutMs`. Never rejects. */
+export async function cancelBackend (client: pg.ClientBase, timeoutMs: number): Promise<void> {
   const { processID, secretKey, host, port, ssl } = client as unknown as Backend
   const wire = new Connection({ ssl })
   await new Promise<void>(resolve => {
-    wire.on('error', () => { resolve() })
-    wire.once('end', () => { resolve() })
+    const timer = setTimeout(() => { wire.stream.destroy() }, timeoutMs)
+    const end = (): void => { clearTimeout(timer); resolve() }
+    wire.on('error', end)
+    wire.once('end', end)
     wire.once(ssl ? 'sslconnect' : 'connect', () => { wire.cancel(processID, secretKey) })
     if (host.startsWith('/')) wire.connect(`${host}/.s.PGSQL.${port}`)
     else wire.connect(port, host)

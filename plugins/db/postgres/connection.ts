@@ -9,36 +9,59 @@
  */
 import type pg from 'pg'
 import Cursor from 'pg-cursor'
-import { databaseError, TxOutcomeUnknown, TxRolledBack } from '../../errors.ts'
+import { databaseError, errorKind, TxLost, TxOutcomeUnknown, TxRolledBack } from '../../errors.ts'
 import type { GateLease } from '../gate.ts'
 import { checkLimits, watchLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
 import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, RunResult, Script } from '../types.ts'
 import { cancelBackend } from './cancel.ts'
 import { sqlState, toOurError } from './errors.ts'
+import { TransactionQuery } from './transaction-query.ts'
 import { toPostgres, types } from './values.ts'
 
 /** Rows that a cursor fetches at once. */
 const FETCH = 100
+/** What a server says of a transaction whose COMMIT it did not answer; undefined: nothing, in time. */
+export type CommitOutcome = 'committed' | 'aborted' | undefined
+export type ResolveOutcome = (id: string, limits: Limits) => Promise<CommitOutcome>
+
 /** How long a server may take to end a cancelled statement before its connection is cut, and to answer COMMIT after the deadline. */
 const GRACE_MS = 5000
+/** COMMIT waits for the disk, and for standbys if they are synchronous; beyond this nobody waits for the answer any more. */
+const LONGEST_COMMIT_MS = 60_000
+/** Statements that outlive their transaction; by their text, so one in a function or a comment's company is not seen. `SET LOCAL` does not. */
+const CHANGES_SESSION = /^\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|RESET\b|LISTEN\b|LOAD\b|DISCARD\b|PREPARE\b|CREATE\s+(?:LOCAL\s+)?TEMP)|\bpg_(?:try_)?advisory_lock|\bset_config\s*\(/i
+const NOTIFIES = /\bNOTIFY\b|\bpg_notify\b/i
 const WRITES = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
 export class PostgresConnection implements Connection {
   readonly lease: GateLease
   readonly #client: pg.PoolClient
   readonly #onRelease: () => void
+  /** Finds out what became of a transaction whose COMMIT was not answered. */
+  readonly #resolve: ResolveOutcome
+  /** BEGIN, as long as it has not been sent: it travels with the first statement. */
+  #begin: string | undefined
+  #isWriting = false
+  /** Known once something was written by a statement; what a script or a cursor has written is asked for before COMMIT. */
+  #transactionId: string | undefined
+  #hasUnknownWrites = false
+  /** What it has sent goes out with COMMIT, and has no id. */
+  #hasNotified = false
   #inTransaction = false
   #isBroken = false
-  /** A cancel is on its way, or may still be. */
+  /** A cancel is on its way, or may still be; or the session is not as it was (SET, LISTEN, an advisory lock). */
   #isTainted = false
   #cancelRunning: (() => void) | undefined
+  /** Not everything that waits for a connection is told when that ends: pg-cursor is not. */
+  #failRunning: ((error: Error) => void) | undefined
 
-  constructor (client: pg.PoolClient, lease: GateLease, onRelease: () => void) {
+  constructor (client: pg.PoolClient, lease: GateLease, resolve: ResolveOutcome, onRelease: () => void) {
     this.#client = client
     this.lease = lease
+    this.#resolve = resolve
     this.#onRelease = onRelease
-    client.on('error', this.#onError)
+    client.on('error', this.#onLost).on('end', this.#onLost)
   }
 
   get inTransaction (): boolean {
@@ -46,14 +69,20 @@ export class PostgresConnection implements Connection {
   }
 
   release (): void {
-    this.#client.removeListener('error', this.#onError)
+    this.#client.removeListener('error', this.#onLost)
+    this.#client.removeListener('end', this.#onLost)
     if (this.#isBroken) this.#client.on('error', () => {})
-    this.#client.release(this.#isBroken || this.#isTainted || this.#inTransaction)
+    this.#client.release(!this.#isClean())
     this.#onRelease()
   }
 
-  readonly #onError = (): void => {
+  #isClean (): boolean {
+    return !this.#isBroken && !this.#isTainted && !this.#inTransaction && this.#client.getTransactionStatus() === 'I'
+  }
+
+  readonly #onLost = (): void => {
     this.#isBroken = true
+    this.#failRunning?.(new Error('the connection ended'))
   }
 
   // --- statements ------------------------------------------------------------------------------------------------------------
@@ -62,13 +91,15 @@ export class PostgresConnection implements Connection {
     const values = bindValues(query, params, toPostgres)
     // 'extended', or pg would send a statement without values in the simple protocol, which takes several statements at once
     const config: pg.QueryConfig & { queryMode: 'extended' } = { text: query.text, values, types, queryMode: 'extended' }
-    const result = await this.#send<pg.QueryResult<Row>>(query.sql, limits, () => this.#client.query(config))
+    const result = await this.#send(query.sql, limits, () => this.#query(config))
     if (method === 'get') return result.rows[0]
     return method === 'all' ? result.rows : changesOf(result)
   }
 
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
     const values = bindValues(query, params, toPostgres)
+    await this.#sendBegin(limits)
+    this.#hasUnknownWrites = this.#isWriting
     const cursor = this.#client.query(new Cursor<Row>(query.text, values, { types }))
     try {
       for (;;) {
@@ -82,7 +113,33 @@ export class PostgresConnection implements Connection {
   }
 
   async exec ({ sql }: Script, limits: Limits): Promise<void> {
-    await this.#send(sql, limits, () => this.#client.query(sql))
+    this.#hasUnknownWrites = this.#isWriting
+    await this.#control(sql, limits)
+  }
+
+  /** Sends a statement of the extended protocol; in a transaction that writes, together with BEGIN and the question for its id, as long as they are due. */
+  #query (config: object): Promise<pg.QueryResult<Row>> {
+    const askId = this.#isWriting && this.#transactionId === undefined
+    if (this.#begin === undefined && !askId) return this.#client.query(config as pg.QueryConfig)
+    const { promise, resolve, reject } = Promise.withResolvers<pg.QueryResult<Row>>()
+    const callback = (error: Error | null, result: pg.QueryResult<Row>): void => {
+      if (error === null) resolve(result)
+      else reject(error)
+    }
+    const begin = this.#begin
+    this.#begin = undefined
+    const query = new TransactionQuery({ ...config, callback }, {
+      begin,
+      onBegun: () => { this.#inTransaction = true },
+      onId: askId ? id => { this.#transactionId = id } : undefined
+    })
+    this.#client.query(query as unknown as pg.Submittable)
+    return promise
+  }
+
+  /** BEGIN on its own, for what cannot travel with it. */
+  async #sendBegin (limits: Limits): Promise<void> {
+    if (this.#begin !== undefined) await this.#control('', limits)
   }
 
   cancel (): void {
@@ -93,6 +150,10 @@ export class PostgresConnection implements Connection {
   async #send<T> (sql: string, limits: Limits, send: () => Promise<T>): Promise<T> {
     checkLimits(limits, sql)
     this.lease.doing = sql
+    if (CHANGES_SESSION.test(sql)) this.#isTainted = true
+    if (NOTIFIES.test(sql)) this.#hasNotified = true
+    const { promise: lost, reject: fail } = Promise.withResolvers<never>()
+    this.#failRunning = fail
     let reason: Error | undefined
     let cancelled: Promise<void> | undefined
     const stop = (error: Error): void => {
@@ -102,12 +163,13 @@ export class PostgresConnection implements Connection {
     const unwatch = watchLimits(limits, sql, stop)
     this.#cancelRunning = () => { stop(databaseError('aborted', sql)) }
     try {
-      return await send()
+      return await Promise.race([send(), lost])
     } catch (error) {
       if (sqlState(error) === '') this.#isBroken = true
       throw reason ?? toOurError(error, sql)
     } finally {
       unwatch()
+      this.#failRunning = undefined
       this.#cancelRunning = undefined
       await cancelled
     }
@@ -116,7 +178,7 @@ export class PostgresConnection implements Connection {
   async #cancel (): Promise<void> {
     this.#isTainted = true
     const cut = setTimeout(() => { this.cut() }, GRACE_MS)
-    await cancelBackend(this.#client)
+    await cancelBackend(this.#client, GRACE_MS)
     clearTimeout(cut)
   }
 
@@ -128,24 +190,30 @@ export class PostgresConnection implements Connection {
   }
 
   async #closeCursor (cursor: Cursor): Promise<void> {
+    if (this.#isBroken) return // it would wait for ever
+    const { promise: lost, reject: fail } = Promise.withResolvers<never>()
+    this.#failRunning = fail
     try {
-      await cursor.close()
+      await Promise.race([cursor.close(), lost])
     } catch {
       this.#isBroken = true
+    } finally {
+      this.#failRunning = undefined
     }
   }
 
   // --- transactions ------------------------------------------------------------------------------------------------------------
 
-  async begin ({ mode, isolation }: BeginOptions, limits: Limits): Promise<void> {
+  begin ({ mode, isolation }: BeginOptions): void {
     const level = isolation === undefined ? '' : ` ISOLATION LEVEL ${isolation.toUpperCase()}`
-    await this.#control(`BEGIN${level} ${mode === 'read' ? 'READ ONLY' : 'READ WRITE'}`, limits)
-    this.#inTransaction = true
+    this.#begin = `BEGIN${level} ${mode === 'read' ? 'READ ONLY' : 'READ WRITE'}`
+    this.#isWriting = mode === 'write'
   }
 
   /** The deadline does not cancel COMMIT, which would leave its outcome open; a server that is silent for too long is given up. */
   async commit (limits: Limits): Promise<void> {
-    const patience = { deadline: Math.max(limits.deadline, performance.now() + GRACE_MS), signal: undefined }
+    const patience = { ...unlimited, deadline: Math.min(Math.max(limits.deadline, performance.now() + GRACE_MS), performance.now() + LONGEST_COMMIT_MS) }
+    if (this.#hasUnknownWrites && this.#transactionId === undefined) await this.#askId(limits)
     const unwatch = watchLimits(patience, 'COMMIT', () => { this.cut() })
     try {
       const { command } = await this.#client.query('COMMIT')
@@ -153,7 +221,7 @@ export class PostgresConnection implements Connection {
       if (command === 'ROLLBACK') throw new TxRolledBack()
     } catch (error) {
       if (error instanceof TxRolledBack) throw error
-      if (sqlState(error) === '' || this.#isBroken) throw this.#lost(error)
+      if (sqlState(error) === '' || this.#isBroken || errorKind(toOurError(error, 'COMMIT')) === 'connection') return await this.#findOutcome(error, patience)
       this.#inTransaction = false // a COMMIT that fails has rolled back
       throw toOurError(error, 'COMMIT')
     } finally {
@@ -161,9 +229,19 @@ export class PostgresConnection implements Connection {
     }
   }
 
-  #lost (cause: unknown): Error {
+  async #askId (limits: Limits): Promise<void> {
+    const { rows } = await this.#send('COMMIT', limits, () => this.#client.query<{ id: string | null }>('SELECT pg_current_xact_id_if_assigned() AS id'))
+    this.#transactionId = rows[0]?.id ?? undefined
+  }
+
+  /** The connection was lost while COMMIT was on its way: the server is asked, over another one. If nothing was written nothing can be lost. */
+  async #findOutcome (cause: unknown, limits: Limits): Promise<void> {
     this.#isBroken = true
-    return new TxOutcomeUnknown({ cause })
+    const id = this.#transactionId
+    const outcome = id !== undefined ? await this.#resolve(id, limits) : this.#hasNotified ? undefined : 'committed'
+    if (outcome === 'committed') return
+    if (outcome === 'aborted') throw new TxLost({ cause })
+    throw Object.assign(new TxOutcomeUnknown({ cause }), { xid: id })
   }
 
   async rollback (): Promise<void> {
@@ -189,8 +267,12 @@ export class PostgresConnection implements Connection {
     await this.#control(`RELEASE SAVEPOINT ${name}`, unlimited)
   }
 
+  /** Sends SQL of the simple protocol, behind BEGIN as long as that is due. */
   async #control (sql: string, limits: Limits): Promise<void> {
-    await this.#send(sql, limits, () => this.#client.query(sql))
+    const begin = this.#begin
+    this.#begin = undefined
+    if (begin !== undefined) this.#inTransaction = true
+    await this.#send(sql, limits, () => this.#client.query(begin === undefined ? sql : `${begin}; ${sql}`))
   }
 }
 

@@ -12,7 +12,8 @@ import { createParser, postgresTokens, type Dialect } from '../sql.ts'
 import type { BeginOptions, Connection, Engine, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { PostgresConnection } from './connection.ts'
 import { toOurError } from './errors.ts'
-import { openPool, type PostgresSettings } from './open.ts'
+import { askOutcome } from './outcome.ts'
+import { openPool, runOf, type PostgresSettings } from './open.ts'
 
 const dialect: Dialect = {
   tokens: postgresTokens,
@@ -62,13 +63,8 @@ class PostgresEngine implements Engine {
 
   async begin (options: BeginOptions, limits: Limits): Promise<Connection> {
     const connection = await this.#acquire(limits, `BEGIN (${options.mode})`)
-    try {
-      await connection.begin(options, limits)
-      return connection
-    } catch (error) {
-      connection.release()
-      throw error
-    }
+    connection.begin(options)
+    return connection
   }
 
   async close (graceMs: number): Promise<void> {
@@ -104,7 +100,8 @@ class PostgresEngine implements Engine {
   }
 
   async #lend (lease: GateLease): Promise<PostgresConnection> {
-    const connection = new PostgresConnection(await this.#pool.connect(), lease, () => {
+    const client = await this.#pool.connect()
+    const connection = new PostgresConnection(client, lease, async (id, limits) => await askOutcome(this.#pool, id, runOf(client), limits), () => {
       this.#lent.delete(connection)
       this.#gate.release(lease)
     })

@@ -17,6 +17,9 @@ export interface PostgresSettings {
   readonly lifetimeMs: number
 }
 
+/** Connecting takes a few round trips, and the server starts a process. */
+const SHORTEST_CONNECT_MS = 5000
+
 /** A pool whose connections answer in UTC and ISO form. Connects once, so that a wrong address is found now. Throws `TDM_ERR_DB_OPEN`. */
 export async function openPool (settings: PostgresSettings, onIdleError: (error: Error) => void): Promise<pg.Pool> {
   const pool = new pg.Pool({
@@ -24,7 +27,7 @@ export async function openPool (settings: PostgresSettings, onIdleError: (error:
     max: settings.maxConnections,
     idleTimeoutMillis: finite(settings.idleTimeoutMs),
     maxLifetimeSeconds: Math.ceil(finite(settings.lifetimeMs) / 1000),
-    connectionTimeoutMillis: settings.acquireTimeoutMs,
+    connectionTimeoutMillis: Math.max(settings.acquireTimeoutMs, SHORTEST_CONNECT_MS), // the wait for a connection is the gate's
     application_name: 'fastify-tandem',
     types,
     // oxlint-disable-next-line typescript/no-misused-promises -- the pool awaits it; its type does not say so
@@ -41,8 +44,20 @@ export async function openPool (settings: PostgresSettings, onIdleError: (error:
   }
 }
 
+const runs = new WeakMap<pg.ClientBase, string>()
+
+/** Tells one run of the server from the next, also after a crash that left the postmaster alive, if the user may see when the checkpointer was started. */
+export const RUN_OF_SERVER = "coalesce((SELECT backend_start FROM pg_stat_activity WHERE backend_type = 'checkpointer'), pg_postmaster_start_time())::text"
+
+/** The run of the server that the connection belongs to. */
+export function runOf (client: pg.ClientBase): string | undefined {
+  return runs.get(client)
+}
+
 async function prepareSession (client: pg.ClientBase): Promise<void> {
-  await client.query("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'")
+  const results = await client.query(`SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SELECT ${RUN_OF_SERVER} AS run`) as unknown as Array<pg.QueryResult<{ run: string }>>
+  const run = results[2]?.rows[0]?.run
+  if (run !== undefined) runs.set(client, run)
 }
 
 /** pg takes 0 for no limit. */

@@ -6,6 +6,7 @@
  */
 import type Sqlite from 'better-sqlite3'
 import { setImmediate as nextTurn } from 'node:timers/promises'
+import { DbTransactionControl } from '../../errors.ts'
 import { Cache } from '../cache.ts'
 import type { GateLease } from '../gate.ts'
 import { checkLimits } from '../scope.ts'
@@ -81,6 +82,7 @@ export class SqliteConnection implements Connection {
   executeNow (method: Method, query: Query, params: Params, limits: Limits): unknown {
     checkLimits(limits, query.sql)
     if (this.#lease !== undefined) this.#lease.doing = query.sql
+    if (this.inTransaction) refusePragma(query.sql)
     const values = this.#bind(query, params)
     const prepared = this.#prepare(query)
     try {
@@ -119,6 +121,7 @@ export class SqliteConnection implements Connection {
   execNow ({ sql }: Script, limits: Limits): void {
     checkLimits(limits, sql)
     if (this.#lease !== undefined) this.#lease.doing = sql
+    if (this.inTransaction) refusePragma(sql)
     try {
       this.#db.exec(sql)
     } catch (error) {
@@ -240,6 +243,12 @@ export class SqliteConnection implements Connection {
       throw toOurError(error, sql)
     }
   }
+}
+
+/** Those that do nothing inside of a transaction, without a word, or would hold for whoever has the connection next. */
+function refusePragma (sql: string): void {
+  const match = /\bPRAGMA\s+(?:\w+\.)?(foreign_keys|journal_mode|synchronous|query_only|temp_store|locking_mode|recursive_triggers|defer_foreign_keys)\s*[=(]/i.exec(sql)
+  if (match !== null) throw new DbTransactionControl(`PRAGMA ${match[1]}`)
 }
 
 function answerOf (method: Method, changes: number): RunResult | Row[] | undefined {

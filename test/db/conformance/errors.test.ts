@@ -22,19 +22,19 @@ const mistakes = [
   { kind: 'syntax', code: 'TDM_ERR_DB_SYNTAX', statusCode: 500, sql: 'SELECT 1; SELECT 2' }
 ] as const
 
-onEachEngine('the same mistake has the same kind, code and status', async (t, db) => {
+onEachEngine('122: the same mistake has the same kind, code and status', async (t, db) => {
   await db.exec(schema)
   for (const { sql, ...expected } of mistakes) await t.rejects(db.prepare(sql).run(), expected, sql)
   for (const { sql, ...expected } of mistakes) await t.rejects(db.tx(async tx => await tx.prepare(sql).all()), expected, `in a transaction: ${sql}`)
 })
 
-onEachEngine('a write in a read transaction is of kind readonly', async (t, db) => {
+onEachEngine('146: a write in a read transaction is of kind readonly', async (t, db) => {
   await db.exec(schema)
   await t.rejects(db.tx(async tx => await tx.prepare('DELETE FROM child').run(), { mode: 'read' }), { kind: 'readonly', code: 'TDM_ERR_DB_READONLY' })
   t.strictSame(await db.prepare('SELECT count(*) AS n FROM child').get(), { n: 1 })
 })
 
-onEachEngine('the driver\'s error is the cause, and neither its text nor a value is in the message or in what is logged', async (t, db) => {
+onEachEngine('74: the driver\'s error is the cause, and neither its text nor a value is in the message or in what is logged', async (t, db) => {
   await db.exec(schema)
   const error = await db.prepare('INSERT INTO child (id, name) VALUES (?, ?)').run(7, 'secret-name').catch((error: DatabaseError) => error) as DatabaseError
   t.ok(error.cause instanceof Error)
@@ -45,7 +45,7 @@ onEachEngine('the driver\'s error is the cause, and neither its text nor a value
   t.match(logged, /TDM_ERR_DB_UNIQUE/)
 })
 
-onEachEngine('the statement is told on one line, cut', async (t, db) => {
+onEachEngine('74: the statement is told on one line, cut', async (t, db) => {
   const error = await db.prepare(`SELECT ${'a, '.repeat(500)} b\nFROM nowhere`).get().catch((error: DatabaseError) => error) as DatabaseError
   t.match(error.sql, /^SELECT a, .{150,190}…$/)
 })

@@ -102,7 +102,7 @@ async function openCounted (engine: EngineName, url: string): Promise<ReturnType
 }
 
 for (const engine of engines) {
-  void t.test(`${engine}: random interleavings keep what they promise`, { timeout: 100_000 }, async t => {
+  void t.test(`${engine}: 123, 185: random interleavings keep what they promise`, { timeout: 100_000 }, async t => {
     const url = await freshUrl(t, engine)
     const { engine: counted, counts } = await openCounted(engine, url)
     const db = createDatabase(counted, { statementTimeoutMs: 30_000, txTimeoutMs: 30_000, log: collectLog() })

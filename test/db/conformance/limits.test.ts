@@ -51,7 +51,7 @@ onEachEngine('the event loop turns while a long iterate runs', async (t, db) => 
   t.ok(turns > 5, `${turns} turns`)
 })
 
-onEachEngine('the time-out of a transaction rejects it at once, and what its function does later is refused', async (t, db) => {
+onEachEngine('141, 160: the time-out of a transaction rejects it at once, and what its function does later is refused', async (t, db) => {
   await db.exec('CREATE TABLE a (id BIGINT)')
   const { promise: hold, resolve: letGo } = deferred()
   const late = deferred<unknown>()
@@ -85,7 +85,7 @@ onEachEngine('a transaction does not begin under a deadline that has passed or a
   await t.rejects(db.signal(AbortSignal.abort(), async () => { await db.tx(never) }), { code: 'TDM_ERR_DB_ABORTED' })
 })
 
-onEachEngine('a statement that waits for its turn is given up in time', async (t, db) => {
+onEachEngine('140: a statement that waits for its turn is given up in time', async (t, db) => {
   const { promise: hold, resolve: letGo } = deferred()
   const begun = deferred()
   const holder = db.tx(async tx => { await tx.exec('CREATE TABLE a (id BIGINT)'); begun.resolve(); await hold })

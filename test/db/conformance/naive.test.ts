@@ -15,7 +15,7 @@ void t.test('naive: the second of two concurrent transactions fails', async t =>
   await first
 })
 
-onEachEngine('two concurrent transactions both commit, in order', async (t, db) => {
+onEachEngine('150: two concurrent transactions both commit, in order', async (t, db) => {
   await db.exec('CREATE TABLE a (id BIGINT)')
   const order: number[] = []
   await Promise.all([1, 2, 3].map(id => db.tx(async tx => {
@@ -41,7 +41,7 @@ void t.test('naive: another request\'s write is lost with a rollback that is non
   t.strictSame(await db.rows('SELECT id FROM a'), [], 'the acknowledged row is gone')
 })
 
-onEachEngine('another request\'s write survives a rollback', async (t, db) => {
+onEachEngine('156: another request\'s write survives a rollback', async (t, db) => {
   await db.exec('CREATE TABLE a (id BIGINT)')
   const { promise: hold, resolve: fail } = deferred()
   const begun = deferred()
@@ -100,7 +100,7 @@ void t.test('naive: a late timer of a finished transaction writes into somebody 
   t.strictSame(await db.rows('SELECT id FROM a'), [], 'and lost with it')
 })
 
-onEachEngine('a late timer of a finished transaction is refused, whatever else is open', async (t, db) => {
+onEachEngine('65: a late timer of a finished transaction is refused, whatever else is open', async (t, db) => {
   await db.exec('CREATE TABLE a (id BIGINT)')
   const { promise: later, resolve: fire } = deferred()
   const late = deferred<unknown>()

@@ -16,7 +16,7 @@ onEachEngine('by default an inner transaction joins', async (t, db) => {
   t.strictSame(await ids(db), [1, 2])
 })
 
-onEachEngine('a joined one that throws dooms the whole, even if the error is caught', async (t, db) => {
+onEachEngine('87: a joined one that throws dooms the whole, even if the error is caught', async (t, db) => {
   await db.exec(table)
   const mine = new Error('mine')
   await t.rejects(db.tx(async () => {
@@ -26,7 +26,7 @@ onEachEngine('a joined one that throws dooms the whole, even if the error is cau
   t.strictSame(await ids(db), [])
 })
 
-onEachEngine('nested: what fails inside is undone, the rest goes on', async (t, db) => {
+onEachEngine('75, 162: nested: what fails inside is undone, the rest goes on', async (t, db) => {
   await db.exec(table)
   await db.tx(async tx => {
     await insert(tx, 1)
@@ -37,7 +37,7 @@ onEachEngine('nested: what fails inside is undone, the rest goes on', async (t, 
   t.strictSame(await ids(db), [1, 4])
 })
 
-onEachEngine('nested before the outer has sent anything: BEGIN, then SAVEPOINT', async (t, db) => {
+onEachEngine('93: nested before the outer has sent anything: BEGIN, then SAVEPOINT', async (t, db) => {
   await db.exec(table)
   await db.tx(async tx => {
     await t.rejects(tx.tx(async () => { await insert(db, 1); throw new Error('no') }, nested))
@@ -47,7 +47,7 @@ onEachEngine('nested before the outer has sent anything: BEGIN, then SAVEPOINT',
   t.strictSame(await ids(db), [2])
 })
 
-onEachEngine('parallel siblings follow each other: exactly the failed one is undone', async (t, db) => {
+onEachEngine('77: parallel siblings follow each other: exactly the failed one is undone', async (t, db) => {
   await db.exec(table)
   await db.tx(async tx => {
     const results = await Promise.allSettled([0, 1, 2, 3, 4, 5].map(async id => await tx.tx(async inner => {
@@ -60,7 +60,7 @@ onEachEngine('parallel siblings follow each other: exactly the failed one is und
   t.strictSame(await ids(db), [0, 2, 4, 100, 101, 120, 121, 140, 141])
 })
 
-onEachEngine('the parent used from inside its child fails at once instead of hanging', async (t, db) => {
+onEachEngine('79, 80: the parent used from inside its child fails at once instead of hanging', async (t, db) => {
   await db.exec(table)
   await db.tx(async outer => {
     await t.rejects(outer.tx(async () => { await insert(outer, 1) }, nested), { code: 'TDM_ERR_TX_PARENT_IN_USE' })
@@ -70,13 +70,13 @@ onEachEngine('the parent used from inside its child fails at once instead of han
   t.strictSame(await ids(db), [2])
 })
 
-onEachEngine('an inner one that nobody awaited is done before COMMIT', async (t, db) => {
+onEachEngine('81: an inner one that nobody awaited is done before COMMIT', async (t, db) => {
   await db.exec(table)
   await db.tx(tx => { void tx.tx(async inner => { await null; await insert(inner, 1) }, nested) })
   t.strictSame(await ids(db), [1])
 })
 
-onEachEngine('a rollback does not wait for an inner one that hangs', async (t, db) => {
+onEachEngine('81: a rollback does not wait for an inner one that hangs', async (t, db) => {
   await db.exec(table)
   const begun = deferred()
   await t.rejects(db.tx(async tx => {
@@ -100,7 +100,7 @@ onEachEngine('hundreds of savepoints, one after the other and one in the other',
   t.equal((await ids(db)).length, 160)
 })
 
-onEachEngine('mandatory, never, and options that the outer one cannot give', async (t, db) => {
+onEachEngine('88, 91, 94: mandatory, never, and options that the outer one cannot give', async (t, db) => {
   await db.exec(table)
   await t.rejects(db.tx(() => {}, { propagation: 'mandatory' }), { code: 'TDM_ERR_TX_PROPAGATION' })
   await db.tx(async () => { t.equal(await db.tx(() => 1, { propagation: 'mandatory' }), 1) })
@@ -110,7 +110,7 @@ onEachEngine('mandatory, never, and options that the outer one cannot give', asy
   await t.rejects(db.tx(async () => await db.tx(() => {}, { isolation: 'serializable' })), { code: 'TDM_ERR_TX_OPTIONS' })
 })
 
-onEachEngine('a wait that could never end is an error at once', async (t, db) => {
+onEachEngine('89, 165: a wait that could never end is an error at once', async (t, db) => {
   await db.exec(table)
   await t.rejects(db.tx(async tx => {
     await insert(tx, 1)

@@ -94,7 +94,7 @@ onEachEngine('exec runs several statements as one transaction', async (t, db) =>
   await db.exec('VACUUM')
 })
 
-onEachEngine('BEGIN and its like are refused, wherever they stand', async (t, db) => {
+onEachEngine('68, 69: BEGIN and its like are refused, wherever they stand', async (t, db) => {
   for (const sql of ['BEGIN', ' begin immediate', '/* x */ COMMIT', 'ROLLBACK', 'SAVEPOINT a', 'RELEASE a', 'END']) {
     t.throws(() => db.prepare(sql), { code: 'TDM_ERR_DB_TRANSACTION_CONTROL' }, sql)
   }
@@ -113,7 +113,7 @@ onEachEngine('a script may hold a trigger with statements of its own', async (t,
   t.strictSame(await db.prepare('SELECT n FROM a').all(), [{ n: 2 }])
 })
 
-onEachEngine('after close every call is refused with our error', async (t, db) => {
+onEachEngine('73: after close every call is refused with our error', async (t, db) => {
   await db.close()
   await db.close()
   await t.rejects(db.prepare('SELECT 1 AS a').get(), { code: 'TDM_ERR_DB_CLOSED' })
@@ -122,7 +122,7 @@ onEachEngine('after close every call is refused with our error', async (t, db) =
   await t.rejects(async () => { for await (const _ of db.prepare('SELECT 1 AS a').iterate()) t.fail('a row') }, { code: 'TDM_ERR_DB_CLOSED' })
 })
 
-onEachEngine('close waits for what is running', async (t, db) => {
+onEachEngine('171: close waits for what is running', async (t, db) => {
   await withRows(db, 1)
   const running = db.tx(async tx => {
     await tx.prepare('UPDATE r SET s = ?').run('changed')

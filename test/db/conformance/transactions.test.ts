@@ -6,7 +6,7 @@ const table = 'CREATE TABLE a (id BIGINT PRIMARY KEY)'
 const insert = async (db: Pick<Database, 'prepare'>, id: number): Promise<unknown> => await db.prepare('INSERT INTO a (id) VALUES (?)').run(id)
 const ids = async (db: Database): Promise<unknown[]> => (await db.prepare('SELECT id FROM a ORDER BY id').all()).map(row => row.id)
 
-onEachEngine('resolved means committed, rejected means rolled back, with the same error object', async (t, db) => {
+onEachEngine('127, 128: resolved means committed, rejected means rolled back, with the same error object', async (t, db) => {
   await db.exec(table)
   t.equal(await db.tx(async tx => { await insert(tx, 1); return 'value' }), 'value')
   const mine = new Error('mine')
@@ -27,7 +27,7 @@ onEachEngine('db itself follows the transaction', async (t, db) => {
   t.strictSame(await ids(db), [])
 })
 
-onEachEngine('order of calls is order of execution', async (t, db) => {
+onEachEngine('61: order of calls is order of execution', async (t, db) => {
   await db.exec('CREATE TABLE a (n BIGINT, id BIGINT PRIMARY KEY)')
   await db.tx(async tx => {
     const next = tx.prepare('INSERT INTO a (id, n) SELECT ?, count(*) FROM a')
@@ -36,13 +36,13 @@ onEachEngine('order of calls is order of execution', async (t, db) => {
   t.strictSame((await db.prepare('SELECT n FROM a ORDER BY id').all()).map(row => row.n), Array.from({ length: 20 }, (_, n) => n))
 })
 
-onEachEngine('what was called and not awaited is done before COMMIT', async (t, db) => {
+onEachEngine('66: what was called and not awaited is done before COMMIT', async (t, db) => {
   await db.exec(table)
   await db.tx(tx => { for (let id = 0; id < 5; id++) void insert(tx, id) })
   t.strictSame(await ids(db), [0, 1, 2, 3, 4])
 })
 
-onEachEngine('a failure that nobody awaited dooms the transaction and nothing else', async (t, db) => {
+onEachEngine('67: a failure that nobody awaited dooms the transaction and nothing else', async (t, db) => {
   await db.exec(table)
   await t.rejects(db.tx(tx => {
     void tx.prepare('INSERT INTO a (id) VALUES (1)').run()
@@ -51,7 +51,7 @@ onEachEngine('a failure that nobody awaited dooms the transaction and nothing el
   t.strictSame(await ids(db), [])
 })
 
-onEachEngine('when one of several fails, what the others do next is undone too', async (t, db) => {
+onEachEngine('62: when one of several fails, what the others do next is undone too', async (t, db) => {
   await db.exec(table)
   const later = deferred<unknown>()
   await t.rejects(db.tx(async tx => {
@@ -64,7 +64,7 @@ onEachEngine('when one of several fails, what the others do next is undone too',
   t.strictSame(await ids(db), [])
 })
 
-onEachEngine('a statement called while COMMIT is under way is refused', async (t, db) => {
+onEachEngine('63, 65, 109: a statement called while COMMIT is under way is refused', async (t, db) => {
   await db.exec(table)
   let handle: Transaction | undefined
   const late = deferred<unknown>()
@@ -91,7 +91,7 @@ onEachEngine('a transaction without statements waits for nobody', async (t, db) 
   await holder
 }, { DB_POOL_MAX: '1' })
 
-onEachEngine('COMMIT that fails leaves nothing, and the connection is clean', async (t, db) => {
+onEachEngine('118, 120: COMMIT that fails leaves nothing, and the connection is clean', async (t, db) => {
   await db.exec(`CREATE TABLE p (id BIGINT PRIMARY KEY);
     CREATE TABLE c (id BIGINT, p BIGINT REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)`)
   for (let round = 0; round < 3; round++) {
@@ -112,7 +112,7 @@ onEachEngine('a read transaction sees one state throughout', async (t, db) => {
   t.strictSame(await ids(db), [1])
 })
 
-onEachEngine('outsideTx leaves the transaction, and is back in it afterwards', async (t, db) => {
+onEachEngine('91: outsideTx leaves the transaction, and is back in it afterwards', async (t, db) => {
   await db.exec(table)
   await t.rejects(db.tx(async () => {
     await db.prepare('SELECT id FROM a').all()
@@ -124,7 +124,7 @@ onEachEngine('outsideTx leaves the transaction, and is back in it afterwards', a
   t.strictSame(await ids(db), [])
 })
 
-onEachEngine('an iterate in a transaction has the connection to itself', async (t, db) => {
+onEachEngine('72: an iterate in a transaction has the connection to itself', async (t, db) => {
   await db.exec(table)
   await db.tx(async tx => { for (let id = 0; id < 300; id++) await insert(tx, id) })
   await db.tx(async tx => {
@@ -139,7 +139,7 @@ onEachEngine('an iterate in a transaction has the connection to itself', async (
   t.equal((await ids(db)).length, 250)
 })
 
-onEachEngine('an iterate that outlives its transaction ends with an error, not as if it were done', async (t, db) => {
+onEachEngine('155: an iterate that outlives its transaction ends with an error, not as if it were done', async (t, db) => {
   await db.exec(table)
   await db.tx(async tx => { for (let id = 0; id < 300; id++) await insert(tx, id) })
   const rows = await db.tx(async tx => {
@@ -160,7 +160,7 @@ onEachEngine('wrong options are refused before anything is sent', async (t, db) 
 
 // --- callbacks -----------------------------------------------------------------------------------------------------------
 
-onEachEngine('afterCommit runs in order, after COMMIT, outside of the transaction, with the connection free', async (t, db) => {
+onEachEngine('96, 98, 102, 103: afterCommit runs in order, after COMMIT, outside of the transaction, with the connection free', async (t, db) => {
   await db.exec(table)
   const seen: unknown[] = []
   await db.tx(async tx => {
@@ -174,7 +174,7 @@ onEachEngine('afterCommit runs in order, after COMMIT, outside of the transactio
   t.strictSame(await ids(db), [1, 2, 3])
 }, { DB_POOL_MAX: '1' })
 
-onEachEngine('afterRollback runs with the error; afterCommit of what was undone does not', async (t, db) => {
+onEachEngine('97, 99: afterRollback runs with the error; afterCommit of what was undone does not', async (t, db) => {
   await db.exec(table)
   const seen: unknown[] = []
   await db.tx(async tx => {
@@ -197,7 +197,7 @@ onEachEngine('afterRollback runs with the error; afterCommit of what was undone 
   t.strictSame(seen, ['kept, then undone', 'outer'])
 })
 
-onEachEngine('a callback that fails is logged and changes nothing; the others run', async (t, db) => {
+onEachEngine('100, 101: a callback that fails is logged and changes nothing; the others run', async (t, db) => {
   await db.exec(table)
   const seen: string[] = []
   await t.resolves(db.tx(async tx => {

@@ -15,7 +15,7 @@ function lockFile (t: Test, path: string): Sqlite.Database {
   return other
 }
 
-void t.test('a write waits for another process, and the event loop turns meanwhile', async t => {
+void t.test('151: a write waits for another process, and the event loop turns meanwhile', async t => {
   const path = join(t.testdir(), 'a.db')
   const db = await openUrl(t, `sqlite:${path}`)
   await db.exec('CREATE TABLE a (id BIGINT)')
@@ -36,7 +36,7 @@ void t.test('a write waits for another process, and the event loop turns meanwhi
   t.strictSame((await db.prepare('SELECT id FROM a ORDER BY id').all()).map(row => row.id), [1, 2, 3, 4, 5])
 })
 
-void t.test('a lock that is not given up ends with kind busy at the deadline', async t => {
+void t.test('151: a lock that is not given up ends with kind busy at the deadline', async t => {
   const path = join(t.testdir(), 'a.db')
   const db = await openUrl(t, `sqlite:${path}`)
   await db.exec('CREATE TABLE a (id BIGINT)')
@@ -63,7 +63,7 @@ void t.test('an abort ends the wait for another process', async t => {
   await t.rejects(tx, { code: 'TDM_ERR_DB_ABORTED' })
 })
 
-void t.test('two processes that write at the same time lose nothing', async t => {
+void t.test('152: two processes that write at the same time lose nothing', async t => {
   const path = join(t.testdir(), 'a.db')
   const db = await openUrl(t, `sqlite:${path}`)
   await db.exec('CREATE TABLE a (n BIGINT); INSERT INTO a (n) VALUES (0)')
@@ -96,7 +96,7 @@ void t.test('what another process commits is seen by the next statement, also by
   t.strictSame(await db.prepare('SELECT * FROM a').all(), [{ id: 1, b: null }])
 })
 
-void t.test('a statement that ends the transaction by itself does not let the next one commit on its own', async t => {
+void t.test('153: a statement that ends the transaction by itself does not let the next one commit on its own', async t => {
   const db = await openUrl(t, `sqlite:${join(t.testdir(), 'a.db')}`)
   await db.exec('CREATE TABLE a (id BIGINT PRIMARY KEY); INSERT INTO a (id) VALUES (1)')
   await t.rejects(db.tx(async tx => {
@@ -111,7 +111,7 @@ void t.test('a statement that ends the transaction by itself does not let the ne
   t.strictSame(await db.prepare('SELECT id FROM a').all(), [{ id: 1 }])
 })
 
-void t.test('a disk that is full: kind memory, the transaction is undone, and the database goes on', async t => {
+void t.test('153: a disk that is full: kind memory, the transaction is undone, and the database goes on', async t => {
   const db = await openUrl(t, `sqlite:${join(t.testdir(), 'a.db')}`)
   await db.exec('CREATE TABLE a (id BIGINT, body TEXT); INSERT INTO a (id) VALUES (1)')
   await t.rejects(db.tx(async tx => {

@@ -63,7 +63,7 @@ void t.test('a file without write permission says so', { skip: process.getuid?.(
   await t.rejects(openUrl(t, `sqlite:${path}`), { code: 'TDM_ERR_DB_OPEN', message: /mode=ro/ })
 })
 
-void t.test(':memory: is one database for all connections, and leaves nothing', async t => {
+void t.test('157: :memory: is one database for all connections, and leaves nothing', async t => {
   const before = readdirSync(tmpdir()).filter(name => /^tandem-(?!test)/.test(name)).length
   const db = await openUrl(t, 'sqlite::memory:')
   const other = await openUrl(t, 'sqlite::memory:')
@@ -79,7 +79,7 @@ void t.test(':memory: is one database for all connections, and leaves nothing', 
   t.equal(readdirSync(tmpdir()).filter(name => /^tandem-(?!test)/.test(name)).length, before)
 })
 
-void t.test('each connection has the settings, also those that are opened later', async t => {
+void t.test('164: each connection has the settings, also those that are opened later', async t => {
   const path = join(t.testdir(), 'a.db')
   const db = await openUrl(t, `sqlite:${path}`, { SQLITE_CACHE_SIZE: '4MiB', SQLITE_SYNCHRONOUS: 'full', SQLITE_READERS: '2' })
   const settings = async (): Promise<unknown[]> => {
