@@ -46,8 +46,8 @@ export async function openPool (settings: PostgresSettings, onIdleError: (error:
 
 const runs = new WeakMap<pg.ClientBase, string>()
 
-/** Tells one run of the server from the next, also after a crash that left the postmaster alive, if the user may see when the checkpointer was started. */
-export const RUN_OF_SERVER = "coalesce((SELECT backend_start FROM pg_stat_activity WHERE backend_type = 'checkpointer'), pg_postmaster_start_time())::text"
+/** Stays the same over a clean restart, and changes when the server recovers from a crash, which throws its statistics away; any user may read it. */
+export const RUN_OF_SERVER = '(SELECT stats_reset FROM pg_stat_bgwriter)::text'
 
 /** The run of the server that the connection belongs to. */
 export function runOf (client: pg.ClientBase): string | undefined {
