@@ -18,6 +18,10 @@ export interface TxEvent {
 
 const txChannel = channel('tandem:tx')
 
+export function hasTxListeners (): boolean {
+  return txChannel.hasSubscribers
+}
+
 /** `describe` is called only if somebody listens. */
 export function publishTx (describe: () => TxEvent): void {
   if (txChannel.hasSubscribers) txChannel.publish(describe())

@@ -7,17 +7,18 @@
  *   onError     remembers that the handler failed, also if an error handler makes a 2xx of it.
  *   onSend      ends the transaction. Appended to each route through onRoute, so that it comes after everybody else's; for routes that have no onRoute (404) it is
  *               the instance's.
- *   onResponse  runs what was left for after the response.
- *   'close' of the reply's socket always comes, also where no hook does: aborts, hijacked replies, replies past Fastify.
+ * 'close' of the reply always comes, also where no hook does: aborts, hijacked replies, replies past Fastify. A request that asks nothing of the database costs the
+ * scope, and four looks at it.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest, RouteOptions } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import type {} from '../db/index.ts' // app.db
 import { TxRoutes } from '../errors.ts'
-import { runInScope, type Scope } from '../db/scope.ts'
+import { currentScope, runInScope } from '../db/scope.ts'
 import { isRetryable, withRetries } from '../db/retry.ts'
-import { clientLeft, rememberHead, wasSent } from './reply.ts'
-import { RequestTransaction, type RequestTx } from './request-transaction.ts'
+import { isStreamed, rememberHead } from './reply.ts'
+import { RequestScope, type RequestSettings } from './request-scope.ts'
+import type { RequestTransaction, RequestTx } from './request-transaction.ts'
 import { defaultFor, resolveRoute, type RouteSettings, type RouteTx } from './route.ts'
 
 export type { RequestTx } from './request-transaction.ts'
@@ -48,12 +49,17 @@ interface EquippedConfig { [kSettings]?: { readonly settings: RouteSettings | un
 
 async function tx (app: FastifyInstance, { methods = {} }: TxPluginOptions): Promise<void> {
   const fallbackOf = (method: string): RouteTx => methods[method] ?? defaultFor(method)
-  const notFound = (method: string): RouteSettings | undefined => resolveRoute(fallbackOf(method), fallbackOf(method))
+  const lookUp = (request: FastifyRequest): RequestSettings => settingsOf(request, fallbackOf)
 
   refuseEarlierRoutes(app)
-  app.decorateRequest('tx', undefined)
+  app.decorateRequest(kScope, null as unknown as RequestScope)
+  app.decorateRequest('tx', { getter (this: FastifyRequest) { return scopeOf(this)?.transaction } })
   app.addHook('onRoute', route => { equip(route, fallbackOf) })
-  app.addHook('onRequest', (request, reply, done) => { openScope(request, reply, notFound, done) })
+  app.addHook('onRequest', (request, reply, done) => {
+    const scope = new RequestScope(request, reply, lookUp)
+    carry(request, scope)
+    runInScope(scope, done)
+  })
   app.addHook('onError', (request, _reply, error, done) => {
     transactionOf(request)?.fail(error)
     done()
@@ -65,10 +71,6 @@ async function tx (app: FastifyInstance, { methods = {} }: TxPluginOptions): Pro
       transactionOf(request)?.leaveRoute()
       settle(request, reply, payload, done)
     } else done(null, payload)
-  })
-  app.addHook('onResponse', (request, _reply, done) => {
-    transactionOf(request)?.runAfterResponse()
-    done()
   })
 }
 
@@ -97,9 +99,13 @@ function endOnSend (request: FastifyRequest, reply: FastifyReply, payload: unkno
 }
 
 function settle (request: FastifyRequest, reply: FastifyReply, payload: unknown, done: Done): void {
-  const transaction = transactionOf(request)
-  if (transaction === undefined) done(null, payload)
-  else if (!transaction.isUsed && !transaction.spans(payload)) {
+  const scope = scopeOf(request)
+  // a stream may ask for rows later, and that is to be known before the reply leaves
+  const transaction = isStreamed(payload) ? scope?.transaction : scope?.opened
+  if (transaction === undefined) {
+    scope?.seal()
+    done(null, payload)
+  } else if (!transaction.isUsed && !transaction.spans(payload)) {
     transaction.seal()
     done(null, payload)
   } else {
@@ -120,54 +126,40 @@ function goOn (request: FastifyRequest, reply: FastifyReply, send: () => void): 
   }
 }
 
-/** A request starts without a transaction, deadline or signal of the code that made it: `app.inject()` inside of a handler is a request of its own. */
-function openScope (request: FastifyRequest, reply: FastifyReply, notFound: (method: string) => RouteSettings | undefined, done: () => void): void {
+/** What the route says, or, where there is none, what holds for the method. */
+function settingsOf (request: FastifyRequest, fallbackOf: (method: string) => RouteTx): RequestSettings {
   const route = (request.routeOptions.config as EquippedConfig | undefined)?.[kSettings]
-  const settings = route === undefined ? notFound(request.method) : route.settings
-  if (settings === undefined) {
-    runInScope(new ClientScope(reply), done)
-    return
-  }
-  const transaction = new RequestTransaction(request, reply, settings, route !== undefined)
-  request.tx = transaction
-  reply.raw.once('close', () => { void transaction.close() })
-  transaction.run(done)
+  if (route !== undefined) return { settings: route.settings, isOfRoute: true }
+  const fallback = fallbackOf(request.method)
+  return { settings: resolveRoute(fallback, fallback), isOfRoute: false }
 }
 
-/** The scope of a route without a transaction: its statements are given up when the client leaves. */
-class ClientScope implements Scope {
-  readonly deadline = Infinity
-  readonly link = undefined
-  #client: AbortController | undefined
-  #hasLeft = false
+const kScope = Symbol('tandem.scope')
 
-  constructor (reply: FastifyReply) {
-    reply.raw.once('close', () => {
-      if (wasSent(reply)) return
-      this.#hasLeft = true
-      this.#client?.abort(clientLeft())
-    })
-  }
+type Carrier = FastifyRequest & { [kScope]: RequestScope | null }
 
-  /** Made when a statement asks for it. */
-  get signal (): AbortSignal {
-    if (this.#client === undefined) {
-      this.#client = new AbortController()
-      if (this.#hasLeft) this.#client.abort(clientLeft())
-    }
-    return this.#client.signal
-  }
+function carry (request: FastifyRequest, scope: RequestScope): void {
+  (request as Carrier)[kScope] = scope
 }
 
-function transactionOf ({ tx }: FastifyRequest): RequestTransaction | undefined {
-  return tx as RequestTransaction | undefined
+function scopeOf (request: FastifyRequest): RequestScope | undefined {
+  return (request as Carrier)[kScope] ?? undefined
+}
+
+/** Undefined as long as nobody has asked for it. */
+function transactionOf (request: FastifyRequest): RequestTransaction | undefined {
+  return scopeOf(request)?.opened
 }
 
 // --- the handler -----------------------------------------------------------------------------------------------------------------
 
 function inScope (handler: Handler, retry: number): Handler {
   return retry === 0
-    ? function (request, reply) { return transactionOf(request)?.run(() => handler.call(this, request, reply)) }
+    ? function (request, reply) {
+      const scope = scopeOf(request)
+      if (scope === undefined || currentScope() === scope) return handler.call(this, request, reply)
+      return runInScope(scope, () => handler.call(this, request, reply))
+    }
     : async function (request, reply) { return await runWithRetries(request, reply, retry, () => handler.call(this, request, reply)) }
 }
 
@@ -176,7 +168,7 @@ function inScope (handler: Handler, retry: number): Handler {
  * itself is run once.
  */
 async function runWithRetries (request: FastifyRequest, reply: FastifyReply, retry: number, handler: () => unknown): Promise<unknown> {
-  const transaction = transactionOf(request)
+  const transaction = scopeOf(request)?.transaction
   if (transaction === undefined) return await handler()
   const restoreHead = rememberHead(reply)
   return await withRetries(retry, async attempt => {

@@ -31,14 +31,10 @@ function isSendable (payload: unknown): boolean {
   return payload === undefined || payload === null || typeof payload === 'string' || Buffer.isBuffer(payload)
 }
 
-/** False if the client did not get all of it. Over HTTP/2 a stream that was cancelled counts as finished. */
-export function wasSent ({ raw }: FastifyReply): boolean {
+/** Over HTTP/2 a stream that the client has cancelled counts as finished. */
+export function wasCancelled ({ raw }: FastifyReply): boolean {
   const { stream } = raw as { stream?: { aborted?: boolean, rstCode?: number } }
-  return raw.writableFinished && stream?.aborted !== true && (stream?.rstCode ?? 0) === 0
-}
-
-export function clientLeft (): Error {
-  return new Error('the client closed the connection before the answer was complete')
+  return stream?.aborted === true || (stream?.rstCode ?? 0) !== 0
 }
 
 /** Status and headers as they are now; the answer puts them back, whatever was done to them meanwhile. */

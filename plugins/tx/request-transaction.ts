@@ -13,7 +13,8 @@ import type { Tx } from '../db/transaction.ts'
 import { publishTx } from '../db/events.ts'
 import { runInScope, type Link, type Scope } from '../db/scope.ts'
 import { databaseError, TxClosed } from '../errors.ts'
-import { checkReply, clientLeft, discard, isStreamed, rememberHead, spanning, statusOf, wasSent, type StreamPayload } from './reply.ts'
+import { clientLeft, type Client } from './client.ts'
+import { checkReply, discard, isStreamed, rememberHead, spanning, statusOf, wasCancelled, type StreamPayload } from './reply.ts'
 import type { RouteSettings } from './route.ts'
 
 /** `request.tx`. */
@@ -43,15 +44,15 @@ export interface RequestTx {
 class AttemptScope implements Scope {
   readonly deadline = Infinity
   readonly link: Link
-  readonly #request: RequestTransaction
+  readonly #client: Client
 
-  constructor (request: RequestTransaction, link: Link) {
-    this.#request = request
+  constructor (client: Client, link: Link) {
+    this.#client = client
     this.link = link
   }
 
   get signal (): AbortSignal {
-    return this.#request.signal
+    return this.#client.signal
   }
 }
 
@@ -64,8 +65,7 @@ export class RequestTransaction implements RequestTx {
   readonly #isOfRoute: boolean
   readonly #account = new Account()
   #link: TransactionLink
-  #client: AbortController | undefined
-  #hasLeft = false
+  readonly #client: Client
   #failure: { readonly error: unknown } | undefined
   /** The limits that ended it while the handler went on. */
   #expired: Error | undefined
@@ -76,34 +76,39 @@ export class RequestTransaction implements RequestTx {
   /** Since the last onSend has come by. */
   #settling: Promise<unknown> | undefined
   #isAnswered = false
+  #isFinished = false
   #isOrphan = false
   /** Breaks off the stream that the transaction spans. */
   #breakOff: ((error: Error) => void) | undefined
   #afterResponse: Array<() => unknown> = []
 
   /** `isOfRoute`: false for a request that found no route. */
-  constructor (request: FastifyRequest, reply: FastifyReply, settings: RouteSettings, isOfRoute: boolean) {
+  constructor (request: FastifyRequest, reply: FastifyReply, client: Client, settings: RouteSettings, isOfRoute: boolean) {
+    this.#client = client
     this.#isOfRoute = isOfRoute
     this.#request = request
     this.#reply = reply
     this.#settings = settings
     this.mode = settings.mode
     this.#link = this.#newLink()
+    reply.raw.once('finish', () => { this.#isFinished = true })
+    reply.raw.once('close', () => { void this.close() })
   }
 
   // --- the scope -------------------------------------------------------------------------------------------------------------
 
   get signal (): AbortSignal {
-    if (this.#client === undefined) {
-      this.#client = new AbortController()
-      if (this.#hasLeft) this.#client.abort(clientLeft())
-    }
     return this.#client.signal
   }
 
-  /** Runs `fn` in the scope of this attempt: also where the context of the request was lost on the way. */
+  /** Of this attempt. */
+  get link (): Link {
+    return this.#link
+  }
+
+  /** Runs `fn` in the scope of this attempt. */
   run<T> (fn: () => T): T {
-    return runInScope(new AttemptScope(this, this.#link), fn)
+    return runInScope(new AttemptScope(this.#client, this.#link), fn)
   }
 
   #newLink (): TransactionLink {
@@ -250,9 +255,9 @@ export class RequestTransaction implements RequestTx {
 
   /** The socket is done with this request, one way or the other. */
   async close (): Promise<void> {
-    const isComplete = wasSent(this.#reply)
+    const isComplete = this.#isFinished && !wasCancelled(this.#reply)
     const { onAbort } = this.#settings
-    if (!isComplete && onAbort === 'rollback') this.#leave()
+    if (!isComplete && onAbort === 'rollback') this.#client.leave()
     if (!isComplete && onAbort === 'commit' && this.#settling === undefined) {
       this.#isOrphan = true // the handler goes on; what it does is committed, and told, when it has returned
       return
@@ -262,7 +267,7 @@ export class RequestTransaction implements RequestTx {
     await this.#finishing?.catch(noop)
     if (opened !== undefined && opened.state !== 'closed') await new Promise<void>(resolve => { this.#onFinished = resolve })
     this.#publish()
-    if (this.state === 'committed') this.runAfterResponse() // where onResponse does not come: the client has left
+    if (isComplete || this.state === 'committed') this.#runAfterResponse()
   }
 
   #publish (): void {
@@ -272,7 +277,7 @@ export class RequestTransaction implements RequestTx {
   }
 
   /** The reply was sent, or will not be. */
-  runAfterResponse (): void {
+  #runAfterResponse (): void {
     const callbacks = this.#afterResponse
     this.#afterResponse = []
     if (this.state === 'rolledback' || this.state === 'unknown') return
@@ -321,16 +326,11 @@ export class RequestTransaction implements RequestTx {
 
   /** Undefined: it can be committed. */
   #reasonToRollBack (payload: unknown): { readonly error: unknown } | undefined {
-    if (this.#hasLeft && this.#settings.onAbort === 'rollback') return { error: clientLeft() }
+    if (this.#client.hasLeft && this.#settings.onAbort === 'rollback') return { error: clientLeft() }
     if (this.#isCommittedAnyway) return undefined
     if (this.#failure !== undefined) return this.#failure
     const statusCode = statusOf(this.#reply, payload)
     return this.#settings.rollbackOn(statusCode) ? { error: new Error(`the reply has status ${statusCode}`) } : undefined
-  }
-
-  #leave (): void {
-    this.#hasLeft = true
-    this.#client?.abort(clientLeft())
   }
 
   /** Nobody ended it: the client left, or the reply went past Fastify (hijack, reply.raw). */
