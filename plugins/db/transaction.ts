@@ -15,7 +15,8 @@
  *  6. Only the outermost COMMITs. An answer that says ROLLBACK, or none at all, is an error (the engines see to it).
  *  7. Callbacks run when the outermost has ended and its connection is released: afterCommit of all levels that were kept, afterRollback of all that were not.
  */
-import { abbreviate, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse } from '../errors.ts'
+import type { FastifyError } from '@fastify/error'
+import { abbreviate, isOurs, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse } from '../errors.ts'
 import { RowCursor } from './cursor.ts'
 import { checkLimits, currentScope, findTransaction, limitsOf, runInTransaction, watchLimits, type ScopedTransaction } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
@@ -195,12 +196,20 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   /** Why a statement cannot be accepted now, if so. */
   #refusal (sql: string): Error | undefined {
-    if (this.state !== 'open') return new TxClosed(this.#ended(), abbreviate(sql))
-    if (this.#failure !== undefined) return new TxDoomed({ cause: this.#failure.error })
+    if (this.state !== 'open') return this.#because(new TxClosed(this.#ended(), abbreviate(sql)))
+    if (this.#failure !== undefined) return this.#because(new TxDoomed())
     if (this.#cursor !== undefined) return new TxCursorOpen(abbreviate(sql))
     const current = findTransaction(currentScope(), this.#host)
     if (current !== this && current instanceof Tx && current.state === 'open' && current.#isInside(this)) return new TxParentInUse(abbreviate(sql))
     return undefined
+  }
+
+  /** The first failure as the cause; if that may pass, a request that meets it is a 503 too, and not a 500. */
+  #because<E extends FastifyError> (error: E): E {
+    if (this.#failure === undefined) return error
+    const { error: cause } = this.#failure
+    if (isOurs(cause) && cause.statusCode === 503) error.statusCode = 503
+    return Object.assign(error, { cause })
   }
 
   #refuseClosed (call: string): void {
@@ -345,7 +354,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   async #commit (): Promise<void> {
     await this.#close('commit')
-    if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
+    if (this.#failure !== undefined) throw this.#because(new TxDoomed())
     await this.#connection?.commit({ deadline: this.settings.deadline, signal: undefined, held: [] })
     this.#isCommitted = true
     this.#release()
@@ -422,7 +431,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   async #keep (): Promise<void> {
     await this.#close('commit')
-    if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
+    if (this.#failure !== undefined) throw this.#because(new TxDoomed())
     if (this.#savepoint !== undefined) await this.#root.#connection?.releaseSavepoint(this.#savepoint)
     this.state = 'closed'
   }
