@@ -89,8 +89,11 @@ function equip (route: RouteOptions, fallbackOf: (method: string) => RouteTx): v
   route.config = { ...route.config, ...equipped }
   const hooks = [route.onSend ?? []].flat()
   if (!hooks.includes(endOnSend)) route.onSend = [...hooks, endOnSend]
-  if (settings !== undefined) route.handler = inScope(route.handler, settings.retry)
+  if (settings !== undefined && !wrapped.has(route.handler)) wrapped.add(route.handler = inScope(route.handler, settings.retry))
 }
+
+/** So that the HEAD of a GET is not retried for each of its retries. */
+const wrapped = new WeakSet<Handler>()
 
 type Done = (error: Error | null, payload?: unknown) => void
 

@@ -483,3 +483,18 @@ onEngines('60: a worker that gets its work through a stream works on its own as 
   queue.end()
   await worker
 })
+
+onEngines('131, 12: HEAD of a GET with retry is run as often as the GET', async (t, { app, nextOutcome }) => {
+  let calls = 0
+  app.get('/', { config: { tx: { mode: 'write', retry: 2 } } }, async () => {
+    calls++
+    await app.db.prepare('SELECT count(*) AS n FROM a').get()
+    throw Object.assign(new Error('conflict'), { kind: 'serialization' })
+  })
+  for (const method of ['GET', 'HEAD'] as const) {
+    calls = 0
+    t.equal((await app.inject({ method, url: '/' })).statusCode, 500)
+    t.equal(calls, 3, method)
+    t.match(await nextOutcome(), { outcome: 'rolledback', retries: 2 })
+  }
+})
