@@ -161,7 +161,9 @@ class EngineDatabase implements Database, Runner {
   // --- transactions ------------------------------------------------------------------------------------------------------------
 
   tx<T> (fn: TxFunction<T>, options?: TxOptions): Promise<T> {
-    return this.#transact(fn, options, undefined)
+    const current = findTransaction(currentScope(), this.#host)
+    const result = this.#transact(fn, options, undefined)
+    return current instanceof Tx ? current.expect(result) : result
   }
 
   /** Chooses by `propagation` between joining, nesting and a transaction of its own. */

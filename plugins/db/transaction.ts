@@ -66,6 +66,8 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   #cursor: RowCursor | undefined
   #afterCommit: Array<() => unknown> = []
   #afterRollback: Array<() => unknown> = []
+  /** All that were begun inside; not removed when they end, since to look at their end would be to handle it. */
+  readonly #inner: Array<Promise<unknown>> = []
   /** The nested transaction that has its turn now. */
   #active: Tx | undefined
   /** Ends the wait for the function of this transaction, and for those that have joined it. */
@@ -104,8 +106,14 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     await this.#submit(sql, (connection, limits) => connection.exec(script, limits))
   }
 
-  async tx<T> (fn: (tx: Transaction) => T | Promise<T>, options?: TxOptions): Promise<T> {
-    return await this.#host.transact(fn, options, this)
+  tx<T> (fn: (tx: Transaction) => T | Promise<T>, options?: TxOptions): Promise<T> {
+    return this.expect(this.#host.transact(fn, options, this))
+  }
+
+  /** A transaction inside of this one. If this is rolled back, that tells of it; an inner one that nobody awaits need not, and must not end the process. */
+  expect<T> (inner: Promise<T>): Promise<T> {
+    this.#inner.push(inner)
+    return inner
   }
 
   afterCommit (fn: () => unknown): void {
@@ -372,6 +380,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   async #close (ending: 'commit' | 'rollback'): Promise<void> {
     this.#stopAccepting(ending)
     if (ending === 'rollback') {
+      for (const inner of this.#inner) inner.catch(noop)
       this.#active?.giveUp(new TxClosed(this.#ended(), 'tx.tx()'))
       this.giveUp(this.#failure?.error)
     }

@@ -159,3 +159,24 @@ onEachEngine('a rollback that comes while the connection is waited for sends not
   await holder
   t.strictSame(await ids(db), [1])
 }, { DB_POOL_MAX: '1' })
+
+onEachEngine('inner ones that nobody awaits do not end the process when the outer one is rolled back', async (t, db) => {
+  await db.exec(table)
+  const client = new AbortController()
+  const begun = deferred()
+  const outer = db.signal(client.signal, async () => {
+    await db.tx(async tx => {
+      await insert(tx, 1)
+      void db.tx(async () => { await new Promise(() => {}) })
+      void tx.tx(async () => { await new Promise(() => {}) })
+      void db.tx(async inner => { await insert(inner, 2); begun.resolve(); await new Promise(() => {}) }, nested)
+      void tx.tx(async inner => { await insert(inner, 3) }, nested)
+      await new Promise(() => {})
+    })
+  })
+  await begun.promise
+  client.abort()
+  await t.rejects(outer, { code: 'TDM_ERR_DB_ABORTED' })
+  await new Promise(resolve => { setImmediate(resolve) })
+  t.strictSame(await ids(db), [])
+})
