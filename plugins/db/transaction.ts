@@ -236,7 +236,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   // --- BEGIN and SAVEPOINT -------------------------------------------------------------------------------------------------
 
   async #open (sql: string, limits: Limits): Promise<Connection> {
-    if (this.parent === undefined) return this.#connection ??= await this.#begin(limits)
+    if (this.parent === undefined) return this.#connection ??= await this.#host.engine.begin(this.settings, limits)
     const connection = await this.parent.#open(sql, limits)
     if (this.#savepoint === undefined) {
       const name = `tandem_${++this.#root.#savepoints}`
@@ -244,10 +244,6 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
       this.#savepoint = name
     }
     return connection
-  }
-
-  async #begin (limits: Limits): Promise<Connection> {
-    return await this.#host.engine.begin(this.settings, limits)
   }
 
   // --- failure ---------------------------------------------------------------------------------------------------------------

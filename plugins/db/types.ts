@@ -186,7 +186,7 @@ export interface Engine extends Executor {
   readonly name: EngineName
   readonly parser: Parser
   /**
-   * A connection for one transaction, begun. Waits in order of asking. Throws `TDM_ERR_POOL_TIMEOUT`, and `TDM_ERR_POOL_DEADLOCK` for a wait that
+   * A connection for one transaction; BEGIN was sent, or travels with the first statement. Waits in order of asking. Throws `TDM_ERR_POOL_TIMEOUT`, and `TDM_ERR_POOL_DEADLOCK` for a wait that
    * can never end.
    */
   begin: (options: BeginOptions, limits: Limits) => Promise<Connection>

@@ -82,7 +82,7 @@ export class SqliteConnection implements Connection {
   executeNow (method: Method, query: Query, params: Params, limits: Limits): unknown {
     checkLimits(limits, query.sql)
     if (this.#lease !== undefined) this.#lease.doing = query.sql
-    if (this.inTransaction) refusePragma(query.sql)
+    if (query.keyword === 'PRAGMA' && this.inTransaction) refusePragma(query.sql)
     const values = this.#bind(query, params)
     const prepared = this.#prepare(query)
     try {
@@ -100,7 +100,7 @@ export class SqliteConnection implements Connection {
       this.executeNow('run', query, params, limits)
       return
     }
-    const rows = this.#exact(query).iterate(...values) as IterableIterator<Row>
+    const rows = this.#prepareCursor(query).iterate(...values) as IterableIterator<Row>
     try {
       while (true) {
         const batch = this.#fetch(rows, limits, query.sql)
@@ -196,7 +196,7 @@ export class SqliteConnection implements Connection {
   }
 
   /** A statement of its own for a cursor, since a statement cannot be run while it is iterated over. */
-  #exact (query: Query): Sqlite.Statement<unknown[]> {
+  #prepareCursor (query: Query): Sqlite.Statement<unknown[]> {
     return this.#db.prepare(query.text).safeIntegers(true)
   }
 
