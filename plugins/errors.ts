@@ -101,6 +101,10 @@ export const MigrateFiles = define<[set: string]>('TDM_ERR_MIGRATE_FILES',
   'The migrations of "%s" cannot be used. A set has a name of its own (lower-case letters, digits, underscores) and a folder for each engine with files such as 001.do.create-jobs.sql.', 500)
 export const MigrateFailed = define<[which: string]>('TDM_ERR_MIGRATE_FAILED', 'Migration %s failed and was rolled back; the database is as it was before it.', 500)
 
+// --- tests of an app -----------------------------------------------------------------------------------------------------------
+
+export const TestingSandbox = define<[]>('TDM_ERR_TESTING_SANDBOX', 'The database is in a sandbox already. Await the end of one sandbox() before the next, or give each test a database.', 500)
+
 /** Ours by kind; the engines translate a driver's error into one of these with `databaseError`. */
 const byKind = {
   unique: DbUnique,

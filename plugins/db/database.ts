@@ -4,7 +4,7 @@
  * Each call looks at the scope once: inside a transaction of this database it goes to that transaction, otherwise to the engine, which runs it on its own.
  * Knows neither SQL nor a driver.
  */
-import { TxClosed, TxOptions as InvalidTxOptions, TxPropagation } from '../errors.ts'
+import { TestingSandbox, TxClosed, TxOptions as InvalidTxOptions, TxPropagation } from '../errors.ts'
 import { RowCursor } from './cursor.ts'
 import { publishTx, type TxEvent } from './events.ts'
 import { withRetries } from './retry.ts'
@@ -99,23 +99,49 @@ export function createDatabase (engine: Engine, settings: DatabaseSettings): Dat
   return new EngineDatabase(engine, settings)
 }
 
+/**
+ * Puts the engine that `wrap` makes of the database's own in its place, until the answer is called; for what comes from then on. Throws `TDM_ERR_TESTING_SANDBOX` if
+ * that was done already.
+ */
+export async function replaceEngine (db: Database, wrap: (engine: Engine) => Promise<Engine>): Promise<() => void> {
+  if (!(db instanceof EngineDatabase)) throw new TypeError('expected a database that was made by createDatabase()')
+  return await db.replaceEngine(wrap)
+}
+
 class EngineDatabase implements Database, Runner {
   readonly engine: EngineName
-  readonly #engine: Engine
   readonly #settings: DatabaseSettings
   readonly #host: TransactionHost
+  #isReplaced = false
 
   constructor (engine: Engine, settings: DatabaseSettings) {
     this.engine = engine.name
-    this.#engine = engine
     this.#settings = settings
     this.#host = { engine, log: settings.log, transact: (fn, options, inside) => this.#transact(fn, options, inside) }
+  }
+
+  /** See `replaceEngine`. */
+  async replaceEngine (wrap: (engine: Engine) => Promise<Engine>): Promise<() => void> {
+    if (this.#isReplaced) throw new TestingSandbox()
+    this.#isReplaced = true
+    const { engine } = this.#host
+    const restore = (): void => {
+      this.#host.engine = engine
+      this.#isReplaced = false
+    }
+    try {
+      this.#host.engine = await wrap(engine)
+      return restore
+    } catch (error) {
+      restore()
+      throw error
+    }
   }
 
   // --- statements ----------------------------------------------------------------------------------------------------------
 
   prepare<R = Row> (sql: string): Statement<R> {
-    return new PreparedStatement<R>(this, this.#engine.parser.parseQuery(sql))
+    return new PreparedStatement<R>(this, this.#host.engine.parser.parseQuery(sql))
   }
 
   execute (method: Method, query: Query, params: Params): Promise<unknown> {
@@ -124,20 +150,20 @@ class EngineDatabase implements Database, Runner {
       const tx = findTransaction(scope, this.#host)
       if (tx instanceof Tx) return tx.execute(method, query, params)
     }
-    return this.#engine.execute(method, query, params, limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
+    return this.#host.engine.execute(method, query, params, limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
   }
 
   iterate (query: Query, params: Params): AsyncIterableIterator<Row> {
     const scope = currentScope()
     const tx = findTransaction(scope, this.#host)
-    return tx instanceof Tx ? tx.iterate(query, params) : new RowCursor(query.sql, this.#engine.batches(query, params, limitsOf(scope, this.#host, Infinity)))
+    return tx instanceof Tx ? tx.iterate(query, params) : new RowCursor(query.sql, this.#host.engine.batches(query, params, limitsOf(scope, this.#host, Infinity)))
   }
 
   async exec (sql: string): Promise<void> {
     const scope = currentScope()
     const tx = findTransaction(scope, this.#host)
     if (tx instanceof Tx) await tx.exec(sql)
-    else await this.#engine.exec(this.#engine.parser.parseScript(sql), limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
+    else await this.#host.engine.exec(this.#host.engine.parser.parseScript(sql), limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
   }
 
   // --- scopes ----------------------------------------------------------------------------------------------------------------
@@ -155,7 +181,7 @@ class EngineDatabase implements Database, Runner {
   }
 
   async close ({ graceMs = 5000 }: { graceMs?: number } = {}): Promise<void> {
-    await this.#engine.close(graceMs)
+    await this.#host.engine.close(graceMs)
   }
 
   // --- transactions ------------------------------------------------------------------------------------------------------------

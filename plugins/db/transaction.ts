@@ -24,7 +24,8 @@ import type { BeginOptions, Connection, Engine, Lease, Limits, Log, Method, Para
 
 /** What a transaction needs of the database it belongs to. */
 export interface TransactionHost {
-  readonly engine: Engine
+  /** For what begins from now on. */
+  engine: Engine
   readonly log: Log
   /** `db.tx`, for a transaction opened on a transaction. */
   transact: <T>(fn: (tx: Transaction) => T | Promise<T>, options: TxOptions | undefined, inside: Tx | undefined) => Promise<T>

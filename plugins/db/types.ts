@@ -215,6 +215,10 @@ export interface Connection extends Executor {
   savepoint: (name: string, limits: Limits) => Promise<void>
   releaseSavepoint: (name: string) => Promise<void>
   rollbackToSavepoint: (name: string) => Promise<void>
+  /** Throws what COMMIT would throw for a deferred constraint, and changes nothing. */
+  checkDeferred: (limits: Limits) => Promise<void>
+  /** Refuses writes until it is called again, or the savepoint is left. */
+  setReadonly: (isReadonly: boolean) => Promise<void>
   /** Gives the connection back; one that is not clean is destroyed. Exactly once. */
   release: () => void
 }

@@ -82,12 +82,12 @@ async function main () {
   })
   const reply = await app.inject('/')
   await app.close()
-  const doors = [tandem.config === config, tandem.db === db, tandem.tx === tx, tandem.ops === ops]
+  const doors = [tandem.config === config, tandem.db === db, tandem.tx === tx, tandem.ops === ops, typeof sandbox === 'function']
   console.log(JSON.stringify({ reply: reply.json(), doors }))
 }
 main()
 `
-const answer = { reply: { id: 1, body: 'hello' }, doors: [true, true, true, true] }
+const answer = { reply: { id: 1, body: 'hello' }, doors: [true, true, true, true, true] }
 
 const imports = `
 import Fastify from 'fastify'
@@ -96,6 +96,7 @@ import config from 'fastify-tandem/config'
 import db from 'fastify-tandem/db'
 import tx from 'fastify-tandem/tx'
 import ops from 'fastify-tandem/ops'
+import { sandbox } from 'fastify-tandem/testing'
 `
 
 /** A folder with the given files, beside the package and what it depends on. */
@@ -117,8 +118,8 @@ t.test('it works in an ESM project', async t => {
 })
 
 t.test('it works in a CommonJS project', async t => {
-  const requires = imports.replace(/import (?:\* as )?(\w+) from ('[^']+')/g, (_, name: string, module: string) =>
-    ['Fastify', 'tandem'].includes(name) ? `const ${name} = require(${module})` : `const { default: ${name} } = require(${module})`)
+  const requires = imports.replace(/import (?:\* as )?(\w+|\{ sandbox \}) from ('[^']+')/g, (_, name: string, module: string) =>
+    ['Fastify', 'tandem', '{ sandbox }'].includes(name) ? `const ${name} = require(${module})` : `const { default: ${name} } = require(${module})`)
   const folder = makeProject('cjs', { 'package.json': '{ "type": "commonjs" }', 'index.js': requires + app })
   t.strictSame(JSON.parse(await run(folder, process.execPath, 'index.js')), answer)
 })

@@ -267,6 +267,17 @@ export class PostgresConnection implements Connection {
     await this.#control(`RELEASE SAVEPOINT ${name}`, unlimited)
   }
 
+  /** In a savepoint that is undone, so that constraints are as deferred afterwards as before. */
+  async checkDeferred (limits: Limits): Promise<void> {
+    await this.#control('SAVEPOINT tandem_check; SET CONSTRAINTS ALL IMMEDIATE', limits)
+    await this.rollbackToSavepoint('tandem_check')
+  }
+
+  /** The end of a savepoint takes it back by itself, and nothing else can. */
+  async setReadonly (isReadonly: boolean): Promise<void> {
+    if (isReadonly) await this.#control('SET TRANSACTION READ ONLY', unlimited)
+  }
+
   /** Sends SQL of the simple protocol, behind BEGIN as long as that is due. */
   async #control (sql: string, limits: Limits): Promise<void> {
     const begin = this.#begin

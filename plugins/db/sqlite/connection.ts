@@ -6,7 +6,7 @@
  */
 import type Sqlite from 'better-sqlite3'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { DbTransactionControl } from '../../errors.ts'
+import { databaseError, DbTransactionControl } from '../../errors.ts'
 import { Cache } from '../cache.ts'
 import type { GateLease } from '../gate.ts'
 import { checkLimits } from '../scope.ts'
@@ -234,6 +234,17 @@ export class SqliteConnection implements Connection {
   async rollbackToSavepoint (name: string): Promise<void> {
     this.#control(`ROLLBACK TO ${name}`)
     this.#control(`RELEASE ${name}`)
+  }
+
+  /** Looks at all rows: what SQLite counts for COMMIT can be asked by nobody else. */
+  async checkDeferred (limits: Limits): Promise<void> {
+    checkLimits(limits, 'COMMIT')
+    const violations = this.#db.pragma('foreign_key_check') as unknown[]
+    if (violations.length > 0) throw databaseError('foreignKey', 'COMMIT')
+  }
+
+  async setReadonly (isReadonly: boolean): Promise<void> {
+    this.#control(`PRAGMA query_only = ${isReadonly ? 'ON' : 'OFF'}`)
   }
 
   #control (sql: string): void {
