@@ -45,6 +45,14 @@ export const DbPlaceholder = define<[what: string]>('TDM_ERR_DB_PLACEHOLDER', 'T
 export const DbTransactionControl = define<[keyword: string]>('TDM_ERR_DB_TRANSACTION_CONTROL',
   '%s cannot be sent as a statement, because the transaction it would change is not yours alone. Use db.tx(fn).', 500)
 
+export const DbSession = define<[what: string]>('TDM_ERR_DB_SESSION',
+  '%s cannot be sent: it would hold for one of the connections, and for whoever uses that next. What can be set is an environment variable: docs/configuration.md.', 500)
+export const DbResultTooLarge = define<[limit: string, variable: string]>('TDM_ERR_DB_RESULT_TOO_LARGE',
+  'The result has more than %s. Read it row by row with iterate(), ask for less (LIMIT), or raise %s.', 500)
+export const DbCursorExpired = define<[ms: number]>('TDM_ERR_DB_CURSOR_EXPIRED',
+  'The rows were not read to their end within %d ms, and the snapshot they come from was given up. Read faster, ask again from the last row on, or raise DB_CURSOR_TIMEOUT.', 503)
+export const DbBackup = define<[target: string, reason: string]>('TDM_ERR_DB_BACKUP', 'No backup was made to %s: %s', 500)
+
 // --- what a statement can end with: one code a kind ----------------------------------------------------------------------
 
 export const DbUnique = define<[]>('TDM_ERR_DB_UNIQUE', 'A row with this key exists already.', 409)
@@ -76,6 +84,8 @@ export const TxLost = define<[]>('TDM_ERR_TX_LOST',
 export const TxReply = define<[problem: string]>('TDM_ERR_TX_REPLY', 'The reply could not have been sent, so its transaction was not committed: %s', 500)
 export const TxRoutes = define<[routes: string]>('TDM_ERR_TX_ROUTES',
   'The tx plugin was registered after these routes, which would have no transaction: %s. Register it before them.', 500)
+export const TxIdle = define<[ms: number]>('TDM_ERR_TX_IDLE',
+  'The transaction was rolled back: it had sent no statement for %d ms, and others waited for its connection. Ask others (fetch, files) before or after a transaction, not in it.', 503)
 export const TxPropagation = define<[propagation: string, reason: string]>('TDM_ERR_TX_PROPAGATION', 'propagation \'%s\' is not possible here: %s', 500)
 export const TxOptions = define<[what: string]>('TDM_ERR_TX_OPTIONS', 'The transaction cannot have these options: %s', 500)
 export const TxParentInUse = define<[sql: string]>('TDM_ERR_TX_PARENT_IN_USE',
@@ -101,6 +111,14 @@ export const MigrateFiles = define<[set: string]>('TDM_ERR_MIGRATE_FILES',
   'The migrations of "%s" cannot be used. A set has a name of its own (lower-case letters, digits, underscores) and a folder for each engine with files such as 001.do.create-jobs.sql.', 500)
 export const MigrateFailed = define<[which: string]>('TDM_ERR_MIGRATE_FAILED', 'Migration %s failed and was rolled back; the database is as it was before it.', 500)
 
+// --- copies of a database ---------------------------------------------------------------------------------------------------------
+
+export const CopySame = define<[]>('TDM_ERR_COPY_SAME', 'The source and the target are the same database.', 500)
+export const CopySchema = define<[problem: string]>('TDM_ERR_COPY_SCHEMA', 'The source and the target do not fit: %s', 500)
+export const CopyNotEmpty = define<[tables: string]>('TDM_ERR_COPY_NOT_EMPTY',
+  'The target has rows already, in %s. Copy into an empty database, or have these tables emptied first, in the same transaction (--force).', 500)
+export const CopyFailed = define<[table: string, reason: string]>('TDM_ERR_COPY_FAILED', 'Table %s could not be copied, and the target is as it was: %s', 500)
+
 // --- tests of an app -----------------------------------------------------------------------------------------------------------
 
 export const TestingSandbox = define<[]>('TDM_ERR_TESTING_SANDBOX', 'The database is in a sandbox already. Await the end of one sandbox() before the next, or give each test a database.', 500)
@@ -125,7 +143,7 @@ const byKind = {
 
 /** An error of the given kind about a statement. `sql` is cut to 200 characters; parameters are never part of it. */
 export function databaseError (kind: ErrorKind, sql: string, because: Because & { constraint?: string | undefined } = {}): DatabaseError {
-  const error = new byKind[kind]('cause' in because ? { cause: because.cause } : undefined) as DatabaseError
+  const error = ('cause' in because ? new byKind[kind]({ cause: because.cause }) : new byKind[kind]()) as DatabaseError
   error.kind = kind
   error.sql = abbreviate(sql)
   if (because.constraint !== undefined) error.constraint = because.constraint

@@ -7,7 +7,7 @@
 import type { Config } from './index.ts'
 import { formatBytes, parseSize } from './limits.ts'
 import type { Machine } from './machine.ts'
-import { completeSizes, countConnections, type Sizes } from './rules.ts'
+import { completeSizes, countConnections, smallConnections, type Sizes } from './rules.ts'
 
 /** A worker thread with better-sqlite3 and a connection. */
 const threadBytes = 11e6
@@ -19,12 +19,15 @@ const sorterBytes = 512 * 2 ** 20
 const largeCacheBytes = 64e6
 
 export interface Budget {
+  /** In cache sizes: the small ones count as one. */
   connections: number
+  /** The reader threads among them. */
+  readers: number
   /** All page caches, full. */
   cachesBytes: number
-  /** One sort in each connection. Infinity with temp_store=memory. */
+  /** One sort in each connection, a small one too. Infinity with temp_store=memory. */
   sortersBytes: number
-  /** The writer's thread and the readers', once there are threads. */
+  /** The writer's thread and the readers', all of them started. */
   threads: number
   threadsBytes: number
   processBytes: number
@@ -34,10 +37,16 @@ export interface Budget {
 export function budgetOf ({ cacheBytes, readers, tempStore }: Config['sqlite']): Budget {
   const connections = countConnections(readers)
   const cachesBytes = connections * cacheBytes
-  const sortersBytes = tempStore === 'memory' ? Infinity : connections * Math.min(cacheBytes, sorterBytes)
+  const bounded = sortersOf(cacheBytes, connections - 1) + sortersOf(cacheBytes / smallConnections, smallConnections)
+  const sortersBytes = tempStore === 'memory' ? Infinity : bounded
   const threads = readers + 1
   const threadsBytes = threads * threadBytes
-  return { connections, cachesBytes, sortersBytes, threads, threadsBytes, processBytes, totalBytes: cachesBytes + sortersBytes + threadsBytes + processBytes }
+  const totalBytes = cachesBytes + sortersBytes + threadsBytes + processBytes
+  return { connections, readers, cachesBytes, sortersBytes, threads, threadsBytes, processBytes, totalBytes }
+}
+
+function sortersOf (cacheBytes: number, connections: number): number {
+  return connections * Math.min(cacheBytes, sorterBytes)
 }
 
 export interface Recommendation {
@@ -86,7 +95,7 @@ function aboutSettings (sqlite: Config['sqlite'], machine: Machine): string[] {
   const reasons = []
   if (sqlite.cacheBytes > largeCacheBytes) {
     const cache = formatBytes(sqlite.cacheBytes)
-    reasons.push(`A cache of ${cache} is held ${connections} times, and stays after one query that read much. Measure before you keep it: docs/sqlite-memory.md.`)
+    reasons.push(`A cache of ${cache} is held up to ${connections} times. Measure before you keep it: docs/sqlite-memory.md.`)
   }
   if (sqlite.tempStore === 'memory') reasons.push('With SQLITE_TEMP_STORE=memory a sort takes as much memory as it has rows, and the process keeps it.')
   if (totalBytes !== Infinity && totalBytes > machine.memoryBytes) {

@@ -97,16 +97,16 @@ function unknownName (name: string): Problem {
 export function nearestName (name: string): string | undefined {
   let best: { name: string, distance: number } | undefined
   for (const variable of variables) {
-    const distance = isPart(variable.name, name) ? 1 : editDistance(name, variable.name)
+    const distance = missingWords(variable.name, name) ?? editDistance(name, variable.name)
     if (distance <= name.length / 3 && distance < (best?.distance ?? Infinity)) best = { name: variable.name, distance }
   }
   return best?.name
 }
 
-/** Whether the words of one name are all in the other, as with DB_TIMEOUT or SQLITE_SOFT_HEAP_LIMIT_BYTES. */
-function isPart (a: string, b: string): boolean {
-  const [some, all] = [a.split('_'), b.split('_')].sort((x, y) => x.length - y.length)
-  return some?.every(word => all?.includes(word)) === true
+/** If the words of one name are all in the other, as with DB_TIMEOUT or SQLITE_SOFT_HEAP_LIMIT_BYTES, how many more that has. 0: they have another order. */
+function missingWords (a: string, b: string): number | undefined {
+  const [some = [], all = []] = [a.split('_'), b.split('_')].sort((x, y) => x.length - y.length)
+  return some.every(word => all.includes(word)) ? all.length - some.length : undefined
 }
 
 /** Letters to insert, delete or replace to make `b` of `a` (Levenshtein). */

@@ -37,18 +37,31 @@ export interface Config {
   readonly statementTimeoutMs: number
   /** Infinity: no limit. */
   readonly txTimeoutMs: number
+  /** Infinity: never rolled back for being idle. */
+  readonly txIdleTimeoutMs: number
+  /** SQLite, outside of transactions. Infinity: no limit. */
+  readonly cursorTimeoutMs: number
   readonly acquireTimeoutMs: number
   readonly idleTimeoutMs: number
   readonly eventLoopBudgetMs: number
+  /** What one `all()` may bring. Infinity: no limit. */
+  readonly result: { readonly maxRows: number, readonly maxBytes: number }
   readonly pool: { readonly max: number, readonly lifetimeMs: number }
   readonly sqlite: {
-    /** For each connection; there are `readers` + 2. */
+    /** For each connection, a sixteenth for small ones: together `readers` + 4 times (`countConnections`). */
     readonly cacheBytes: number
     readonly softHeapBytes: number
     readonly hardHeapBytes: number
     readonly tempStore: 'file' | 'memory'
+    /** The longest text, blob or row. */
+    readonly maxLengthBytes: number
+    /** From this size of the write-ahead log on there are checkpoints. */
+    readonly walBytes: number
+    /** Threads, at most. */
     readonly readers: number
     readonly synchronous: 'normal' | 'full'
+    /** 'off': nothing native, so nothing that has begun can be stopped. */
+    readonly watchdog: 'on' | 'off'
   }
 }
 
@@ -63,9 +76,12 @@ export function readConfig (env: Env = process.env, machine: Machine = readMachi
     ...target,
     statementTimeoutMs: reader.number('DB_STATEMENT_TIMEOUT'),
     txTimeoutMs: reader.number('DB_TX_TIMEOUT'),
+    txIdleTimeoutMs: reader.number('DB_TX_IDLE_TIMEOUT'),
+    cursorTimeoutMs: reader.number('DB_CURSOR_TIMEOUT'),
     acquireTimeoutMs: reader.number('DB_ACQUIRE_TIMEOUT'),
     idleTimeoutMs: reader.number('DB_IDLE_TIMEOUT'),
     eventLoopBudgetMs: reader.number('DB_EVENT_LOOP_BUDGET'),
+    result: { maxRows: reader.number('DB_MAX_ROWS'), maxBytes: reader.number('DB_MAX_RESULT') },
     pool: { max: reader.number('DB_POOL_MAX'), lifetimeMs: reader.number('DB_POOL_LIFETIME') },
     sqlite: readSqlite(reader, target.database.engine)
   }
@@ -117,7 +133,10 @@ function readSqlite (reader: Reader, engine: 'sqlite' | 'postgres'): Config['sql
   return {
     ...sizes,
     tempStore: reader.word('SQLITE_TEMP_STORE', ['file', 'memory']) ?? 'file',
-    synchronous: reader.word('SQLITE_SYNCHRONOUS', ['normal', 'full']) ?? 'normal'
+    maxLengthBytes: reader.number('SQLITE_MAX_LENGTH'),
+    walBytes: reader.number('SQLITE_WAL_SIZE'),
+    synchronous: reader.word('SQLITE_SYNCHRONOUS', ['normal', 'full']) ?? 'normal',
+    watchdog: reader.word('SQLITE_WATCHDOG', ['on', 'off']) ?? 'on'
   }
 }
 

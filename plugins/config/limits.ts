@@ -92,9 +92,10 @@ export function parseWord (text: string, words: readonly string[]): Parsed<strin
 
 /**
  * A size as it could be written: exactly where a unit divides it (`16MB`, `2GiB`), otherwise with three digits, rounded as told.
- * The rounding matters where a message tells a bound that has to be kept.
+ * The rounding matters where a message tells a bound that has to be kept. `none` for Infinity.
  */
 export function formatBytes (bytes: number, round: 'nearest' | 'down' | 'up' = 'nearest'): string {
+  if (bytes === Infinity) return 'none'
   for (const unit of ['TiB', 'TB', 'GiB', 'GB', 'MiB', 'MB', 'KiB', 'kB'] as const) {
     const factor = sizeUnits[unit.toLowerCase()] ?? 1
     if (bytes >= factor && bytes % factor === 0 && bytes / factor < 1000) return `${bytes / factor}${unit}`

@@ -10,6 +10,7 @@ import type { Config } from './index.ts'
 import { formatBytes, formatDuration } from './limits.ts'
 import type { Machine } from './machine.ts'
 import { showValue } from './problem.ts'
+import { describeConnections } from './rules.ts'
 import { formOf, getVariable, variables, type Name, type Variable } from './schema.ts'
 
 export interface Line { variable: Name, value: string, from: 'default' | '.env' | 'environment', note: string }
@@ -57,7 +58,7 @@ function noteFor ({ engine, secret, defaultRule }: Variable, config: Config, tex
 }
 
 /** What is in force, as it could be written; URLs without their password. */
-function valueOf (name: Name, { database, migrate, pool, sqlite, ...times }: Config): string {
+function valueOf (name: Name, { database, migrate, result, pool, sqlite, ...times }: Config): string {
   const values: Record<Name, () => string> = {
     DATABASE_URL: () => database.displayUrl,
     DB_DRIVER: () => database.engine,
@@ -65,17 +66,24 @@ function valueOf (name: Name, { database, migrate, pool, sqlite, ...times }: Con
     DB_MIGRATE: () => migrate,
     DB_STATEMENT_TIMEOUT: () => formatDuration(times.statementTimeoutMs),
     DB_TX_TIMEOUT: () => formatDuration(times.txTimeoutMs),
+    DB_TX_IDLE_TIMEOUT: () => formatDuration(times.txIdleTimeoutMs),
+    DB_CURSOR_TIMEOUT: () => formatDuration(times.cursorTimeoutMs),
     DB_ACQUIRE_TIMEOUT: () => formatDuration(times.acquireTimeoutMs),
     DB_IDLE_TIMEOUT: () => formatDuration(times.idleTimeoutMs),
     DB_EVENT_LOOP_BUDGET: () => formatDuration(times.eventLoopBudgetMs),
+    DB_MAX_ROWS: () => result.maxRows === Infinity ? 'none' : String(result.maxRows),
+    DB_MAX_RESULT: () => formatBytes(result.maxBytes),
     DB_POOL_MAX: () => String(pool.max),
     DB_POOL_LIFETIME: () => formatDuration(pool.lifetimeMs),
     SQLITE_CACHE_SIZE: () => formatBytes(sqlite.cacheBytes),
     SQLITE_SOFT_HEAP_LIMIT: () => formatBytes(sqlite.softHeapBytes),
     SQLITE_HARD_HEAP_LIMIT: () => formatBytes(sqlite.hardHeapBytes),
     SQLITE_TEMP_STORE: () => sqlite.tempStore,
+    SQLITE_MAX_LENGTH: () => formatBytes(sqlite.maxLengthBytes),
+    SQLITE_WAL_SIZE: () => formatBytes(sqlite.walBytes),
     SQLITE_READERS: () => String(sqlite.readers),
-    SQLITE_SYNCHRONOUS: () => sqlite.synchronous
+    SQLITE_SYNCHRONOUS: () => sqlite.synchronous,
+    SQLITE_WATCHDOG: () => sqlite.watchdog
   }
   return values[name]()
 }
@@ -96,9 +104,9 @@ function budgetText (budget: Budget, machine: Machine): string {
   const share = (budget.totalBytes / machine.memoryBytes * 100).toFixed(1)
   const total = bounded ? `${formatBytes(budget.totalBytes)} (${share}%)` : 'no bound'
   return `Memory, at most:\n${columns([
-    ['  page caches', formatBytes(budget.cachesBytes), `${budget.connections} connections, each with SQLITE_CACHE_SIZE`],
+    ['  page caches', formatBytes(budget.cachesBytes), `${budget.connections} times SQLITE_CACHE_SIZE: ${describeConnections(budget.readers)}`],
     ['  sorters', ...sorters],
-    ['  threads', formatBytes(budget.threadsBytes), `${budget.threads} of about 11MB; in this version there are none yet`],
+    ['  threads', formatBytes(budget.threadsBytes), `${budget.threads} of about 11MB; readers start on demand`],
     ['  the process', formatBytes(budget.processBytes), 'Node and the app, about'],
     ['  together', total, `of ${formatBytes(machine.memoryBytes)} that the ${machine.memoryOf} has`]
   ])}`

@@ -2,7 +2,7 @@
  * How the values fit together: defaults that depend on the machine or on other values, and the rules across fields.
  *
  * What is kept true:
- *  1. cache × connections ≤ soft limit ≤ hard limit ≤ memory. PRAGMA soft_heap_limit is inert in better-sqlite3's build, so this sum is the limit.
+ *  1. cache × connections ≤ soft limit ≤ hard limit ≤ memory. PRAGMA soft_heap_limit is inert in better-sqlite3's build, so this sum is the soft limit.
  *  2. A default gives way to what is set, and the defaults alone keep rule 1 on every machine with at least 32 MB.
  * It refuses to know how a value was written.
  */
@@ -11,12 +11,23 @@ import { getVariable, type Name } from './schema.ts'
 import type { Machine } from './machine.ts'
 import type { Problem } from './problem.ts'
 
-/** The sizes that rule 1 is about. `cacheBytes` is for each connection. */
+/** The sizes that rule 1 is about. `cacheBytes` is for each connection that is not a small one. */
 export interface Sizes { cacheBytes: number, softHeapBytes: number, hardHeapBytes: number, readers: number }
 
-/** Readers, the writer, and the reader for single reads on the main thread. */
+/** How many connections for short read transactions there are at most. Each has a sixteenth of a cache, so together they count as one. */
+export const smallConnections = 16
+
+/**
+ * How many times SQLITE_CACHE_SIZE there is: each reader's thread, the writer's, on the main thread one for single reads and one for short writes,
+ * and the small ones as one.
+ */
 export function countConnections (readers: number): number {
-  return readers + 2
+  return readers + 4
+}
+
+/** Each part of `countConnections`, in words. */
+export function describeConnections (readers: number): string {
+  return `${readers} ${readers === 1 ? 'reader' : 'readers'}, the writer, one for single reads, one for short writes, ${smallConnections} small ones as one`
 }
 
 export function defaultReaders (processors: number): number {
@@ -48,8 +59,8 @@ function checkCaches ({ cacheBytes, softHeapBytes, readers }: Sizes, { memoryByt
   return {
     variable: 'SQLITE_CACHE_SIZE',
     value: written.get('SQLITE_CACHE_SIZE') ?? `${formatBytes(cacheBytes)} (the default)`,
-    expected: `at most SQLITE_SOFT_HEAP_LIMIT (${formatBytes(softHeapBytes)}) for all connections together; ${connections} connections ` +
-      `(${readers} readers, the writer, the one for single reads) of ${formatBytes(cacheBytes)} each are ${formatBytes(sum)}`,
+    expected: `at most SQLITE_SOFT_HEAP_LIMIT (${formatBytes(softHeapBytes)}) for all connections together; ${connections} times ${formatBytes(cacheBytes)} ` +
+      `(${describeConnections(readers)}) are ${formatBytes(sum)}`,
     instead: `${raise}SQLITE_CACHE_SIZE=${formatBytes(softHeapBytes / connections, 'down')} or less${fewer}`
   }
 }

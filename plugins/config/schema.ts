@@ -16,7 +16,7 @@ export interface Variable {
   /** For form 'word': what it can be. */
   readonly words?: readonly string[]
   /** What the parsed number counts. */
-  readonly unit?: 'ms' | 'bytes' | 'connections'
+  readonly unit?: 'ms' | 'bytes' | 'rows' | 'threads' | 'connections'
   /** The smallest and the largest parsed number. */
   readonly minimum?: number
   readonly maximum?: number
@@ -87,7 +87,7 @@ export const variables = [
     zeroIsNone: true,
     default: '30s',
     example: '5s',
-    keptBy: 'SQLite: looked at before a statement, between its rows and after it; one long step is noticed at its end. PostgreSQL: the statement is cancelled'
+    keptBy: 'PostgreSQL: the statement is cancelled. SQLite: the watchdog interrupts it; what cannot be interrupted goes on in its thread, and its caller is told in time'
   },
   {
     ...duration,
@@ -97,6 +97,25 @@ export const variables = [
     default: '60s',
     example: '2min',
     keptBy: 'the transaction is given up and rolled back at its deadline, also while its function waits for something else'
+  },
+  {
+    ...duration,
+    name: 'DB_TX_IDLE_TIMEOUT',
+    description: 'After how long without a statement a transaction is rolled back when others wait for its connection. 0: never.',
+    zeroIsNone: true,
+    default: '10s',
+    example: '2s',
+    keptBy: 'the queue in front of the connections'
+  },
+  {
+    ...duration,
+    name: 'DB_CURSOR_TIMEOUT',
+    description: 'SQLite: how long an iterate() outside of a transaction may hold its snapshot, which keeps the write-ahead log from shrinking. 0: no limit.',
+    zeroIsNone: true,
+    default: '5min',
+    example: '1min',
+    engine: 'sqlite',
+    keptBy: 'a timer of the engine; the reader gets TDM_ERR_DB_CURSOR_EXPIRED'
   },
   {
     ...duration,
@@ -112,16 +131,38 @@ export const variables = [
     description: 'After how long without work a connection is closed and its memory given back.',
     default: '10min',
     example: '1min',
-    keptBy: 'PostgreSQL: the pool. SQLite: checked at start only; in effect with reader threads'
+    keptBy: 'PostgreSQL: the pool. SQLite: reader threads end'
   },
   {
     ...duration,
     name: 'DB_EVENT_LOOP_BUDGET',
-    description: 'SQLite: how long one statement may hold the event loop before others get a turn.',
+    description: 'SQLite: how long one statement on the main thread may hold the event loop.',
     default: '2ms',
     example: '5ms',
     engine: 'sqlite',
-    keptBy: 'looked at between the rows of a cursor. Statements that compute longer than this hold the event loop until reader threads come'
+    keptBy: 'the watchdog interrupts what takes longer, and it is run again in a thread. Only later statements of a transaction that writes run on, and are counted'
+  },
+  {
+    name: 'DB_MAX_ROWS',
+    description: 'How many rows one all() may bring; iterate() has no such limit. 0: no limit.',
+    form: 'integer',
+    unit: 'rows',
+    minimum: 1,
+    zeroIsNone: true,
+    default: '100000',
+    example: '10000',
+    keptBy: 'SQLite: counted while the rows are read. PostgreSQL: counted when they have arrived. More is TDM_ERR_DB_RESULT_TOO_LARGE'
+  },
+  {
+    name: 'DB_MAX_RESULT',
+    description: 'How large the rows of one all() may be together; iterate() has no such limit. 0: no limit.',
+    form: 'size',
+    unit: 'bytes',
+    minimum: 1_000,
+    zeroIsNone: true,
+    default: '64MB',
+    example: '16MB',
+    keptBy: 'SQLite: counted while the rows are read. PostgreSQL: counted when they have arrived. More is TDM_ERR_DB_RESULT_TOO_LARGE'
   },
   {
     name: 'DB_POOL_MAX',
@@ -145,7 +186,7 @@ export const variables = [
   },
   {
     name: 'SQLITE_CACHE_SIZE',
-    description: 'SQLite: page cache of each connection. -16000 means 16000 KiB, as in SQLite; a count of pages is refused.',
+    description: 'SQLite: page cache of each connection; of the 16 for short read transactions a sixteenth each. -16000 means 16000 KiB, as in SQLite; a count of pages is refused.',
     form: 'cacheSize',
     unit: 'bytes',
     minimum: 512 * 1024,
@@ -157,29 +198,29 @@ export const variables = [
   },
   {
     name: 'SQLITE_SOFT_HEAP_LIMIT',
-    description: 'SQLite: what the caches of all connections (SQLITE_READERS + 2) may hold together. A bare number counts bytes, as in SQLite.',
+    description: 'SQLite: what all caches, SQLITE_CACHE_SIZE × (SQLITE_READERS + 4), may hold together. A bare number counts bytes, as in SQLite.',
     form: 'size',
     unit: 'bytes',
     minimum: 8_000_000,
     defaultRule: '25% of the memory, at most 2GB and at most SQLITE_HARD_HEAP_LIMIT',
     example: '1GB',
     engine: 'sqlite',
-    keptBy: 'the start is refused when the caches could exceed it. Not by PRAGMA soft_heap_limit, which does nothing in better-sqlite3'
+    keptBy: 'the start is refused when the caches could exceed it; after heavy statements memory goes back to the operating system. Not by PRAGMA soft_heap_limit, which does nothing in better-sqlite3'
   },
   {
     name: 'SQLITE_HARD_HEAP_LIMIT',
-    description: 'SQLite: what the process may hold before its most expensive statement is ended. A bare number counts bytes, as in SQLite.',
+    description: 'SQLite: what the process may hold before the statement that has run longest is ended. A bare number counts bytes, as in SQLite.',
     form: 'size',
     unit: 'bytes',
     minimum: 8_000_000,
     defaultRule: 'twice SQLITE_SOFT_HEAP_LIMIT, at most the memory',
     example: '2GB',
     engine: 'sqlite',
-    keptBy: 'at start only, as a bound of the soft limit; ending a statement comes with reader threads'
+    keptBy: 'Linux: the watchdog samples the anonymous memory of the process every 5 ms while a thread works; the statement gets TDM_ERR_DB_MEMORY'
   },
   {
     name: 'SQLITE_TEMP_STORE',
-    description: 'SQLite: where sorts and temporary tables go. In memory they have no limit and cannot be interrupted.',
+    description: 'SQLite: where sorts and temporary tables go. In memory a sort holds all of its rows and cannot be interrupted.',
     form: 'word',
     words: ['file', 'memory'],
     default: 'file',
@@ -188,15 +229,38 @@ export const variables = [
     keptBy: 'PRAGMA temp_store of each connection, when it is opened'
   },
   {
+    name: 'SQLITE_MAX_LENGTH',
+    description: 'SQLite: the longest text, blob or row, and so what group_concat() and its like may build.',
+    form: 'size',
+    unit: 'bytes',
+    minimum: 1_000_000,
+    maximum: 512_000_000,
+    default: '16MB',
+    example: '64MB',
+    engine: 'sqlite',
+    keptBy: 'sqlite3_limit(SQLITE_LIMIT_LENGTH) of each connection, by the watchdog'
+  },
+  {
+    name: 'SQLITE_WAL_SIZE',
+    description: 'SQLite: from which size on the write-ahead log is put back into the database file.',
+    form: 'size',
+    unit: 'bytes',
+    minimum: 1_000_000,
+    default: '16MB',
+    example: '64MB',
+    engine: 'sqlite',
+    keptBy: 'checkpoints between two transactions, in the writer\'s thread'
+  },
+  {
     name: 'SQLITE_READERS',
-    description: 'SQLite: how many connections for read transactions and cursors there are at most. A writer and one for single reads come on top.',
+    description: 'SQLite: how many threads there are at most for reads and read transactions that take longer, and for cursors.',
     form: 'integer',
-    unit: 'connections',
+    unit: 'threads',
     minimum: 1,
     defaultRule: 'processors - 1, at least 2 and at most 4',
     example: '4',
     engine: 'sqlite',
-    keptBy: 'the engine opens no more; in this version they run on the main thread, later each in a thread'
+    keptBy: 'the engine starts them on demand, and no more; in place of those that are stuck in what cannot be stopped as many again'
   },
   {
     name: 'SQLITE_SYNCHRONOUS',
@@ -206,7 +270,17 @@ export const variables = [
     default: 'normal',
     example: 'full',
     engine: 'sqlite',
-    keptBy: 'PRAGMA synchronous of each connection, when it is opened'
+    keptBy: 'PRAGMA synchronous of each connection, when it is opened; with full writes run in the writer\'s thread'
+  },
+  {
+    name: 'SQLITE_WATCHDOG',
+    description: 'SQLite: off: do without the native part (native/watchdog.c). Every statement then runs in a thread, and one that has begun cannot be stopped.',
+    form: 'word',
+    words: ['on', 'off'],
+    default: 'on',
+    example: 'off',
+    engine: 'sqlite',
+    keptBy: 'the engine, when it opens its connections'
   }
 ] as const satisfies readonly Variable[]
 
@@ -228,7 +302,7 @@ export function formOf (variable: Variable): string {
     case 'postgresUrl': return 'postgres://user:password@host:port/database'
     case 'word': return (variable.words ?? []).join(' or ')
     case 'duration': return 'a duration: 250ms, 30s, 10min, 1h; a bare number counts ms'
-    case 'integer': return `a whole number from ${variable.minimum ?? 0} up`
+    case 'integer': return `a whole number from ${variable.minimum ?? 0} up${variable.zeroIsNone === true ? ', or 0' : ''}`
     case 'size': return 'a size: 200MB, 2GiB, 25% of the memory; a bare number counts bytes'
     case 'cacheSize': return 'a size: 16MB, 2GiB, 1% of the memory, or -16000 for 16000 KiB'
   }

@@ -11,7 +11,7 @@ import { withRetries } from './retry.ts'
 import { currentScope, findTransaction, limitsOf, runInTransaction, runWithDeadline, runWithSignal, type Link } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
 import { Tx, type TransactionHost, type TxSettings } from './transaction.ts'
-import type { Database, Engine, EngineName, Lease, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions } from './types.ts'
+import type { BackupOptions, BackupResult, Database, DatabaseStatus, Engine, EngineName, Lease, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions } from './types.ts'
 
 export interface DatabaseSettings {
   /** What a statement may take, in ms; Infinity for no limit. */
@@ -178,6 +178,14 @@ class EngineDatabase implements Database, Runner {
 
   outsideTx<T> (fn: () => T): T {
     return runInTransaction(this.#host, undefined, fn)
+  }
+
+  async backup (path: string, options: BackupOptions = {}): Promise<BackupResult> {
+    return await this.#host.engine.backup(path, options, limitsOf(currentScope(), this.#host, Infinity))
+  }
+
+  status (): DatabaseStatus {
+    return { engine: this.engine, ...this.#host.engine.status() }
   }
 
   async close ({ graceMs = 5000 }: { graceMs?: number } = {}): Promise<void> {

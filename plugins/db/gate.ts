@@ -4,19 +4,40 @@
  * Kept true:
  *  1. At most `size` leases are out; a lease is given back exactly once.
  *  2. A waiter leaves the queue when it is served, when its limits pass, when the acquire time-out passes, or when the gate closes; nothing of it stays.
- *  3. A wait that can never end is refused at once: if every lease belongs to somebody who is waiting here for another one, none can ever come back.
+ *  3. A lease that has been idle for longer than the idle time-out is ended when others wait, and only then.
+ *  4. A wait that can never end is refused at once: if every lease belongs to somebody who is waiting here for another one, none can ever come back.
  */
-import { abbreviate, DbClosed, PoolDeadlock, PoolTimeout } from '../errors.ts'
+import { abbreviate, DbClosed, PoolDeadlock, PoolTimeout, TxIdle } from '../errors.ts'
 import { checkLimits, watchLimits } from './scope.ts'
 import type { Lease, Limits } from './types.ts'
 
-/** A place that is taken. `doing` is for messages: the last statement, without values. */
+/** A place that is taken. */
 export class GateLease implements Lease {
   readonly since = performance.now()
+  /** For messages: the last statement, without values. */
   doing: string
+  /** The lease that this one was taken for, whose statements run in its place. */
+  leader: GateLease | undefined
+  #idleSince: number | undefined = this.since
+  /** Ends what it is held for. Undefined: that ends by itself. */
+  expire: ((error: Error) => void) | undefined
 
   constructor (doing: string) {
     this.doing = doing
+  }
+
+  /** Since when it has no statement running; undefined while one runs. */
+  get idleSince (): number | undefined {
+    return this.leader === undefined ? this.#idleSince : this.leader.idleSince
+  }
+
+  work (doing: string): void {
+    this.doing = doing
+    this.#idleSince = undefined
+  }
+
+  rest (): void {
+    this.#idleSince = performance.now()
   }
 }
 
@@ -30,14 +51,22 @@ interface Waiter {
 export class Gate {
   readonly #size: number
   readonly #acquireTimeoutMs: number
+  readonly #idleTimeoutMs: number
   readonly #leases = new Set<GateLease>()
   readonly #waiters = new Set<Waiter>()
   #closed = false
+  #idleWatch: NodeJS.Timeout | undefined
   #onEmpty: (() => void) | undefined
 
-  constructor (size: number, acquireTimeoutMs: number) {
+  constructor (size: number, acquireTimeoutMs: number, idleTimeoutMs = Infinity) {
     this.#size = size
     this.#acquireTimeoutMs = acquireTimeoutMs
+    this.#idleTimeoutMs = idleTimeoutMs
+  }
+
+  /** Leases that are out, and how many wait for one. */
+  get load (): { readonly used: number, readonly waiting: number } {
+    return { used: this.#leases.size, waiting: this.#waiters.size }
   }
 
   /** A place; `sql` is what it is wanted for. */
@@ -89,14 +118,36 @@ export class Gate {
       const timer = setTimeout(() => { waiter.refuse(new PoolTimeout(this.#acquireTimeoutMs, this.#describe())) }, this.#acquireTimeoutMs)
       const unwatch = watchLimits(limits, sql, waiter.refuse)
       this.#waiters.add(waiter)
+      this.#watchIdle()
     })
+  }
+
+  /** Looks at the leases as long as somebody waits. */
+  #watchIdle (): void {
+    if (this.#idleTimeoutMs === Infinity || this.#idleWatch !== undefined) return
+    this.#idleWatch = setInterval(() => {
+      if (this.#waiters.size > 0) this.#expireIdle()
+      else {
+        clearInterval(this.#idleWatch)
+        this.#idleWatch = undefined
+      }
+    }, Math.min(1000, Math.max(1, this.#idleTimeoutMs / 4)))
+    this.#idleWatch.unref()
+  }
+
+  #expireIdle (): void {
+    const before = performance.now() - this.#idleTimeoutMs
+    for (const lease of this.#leases) {
+      const { idleSince, expire } = lease.leader === undefined ? lease : { idleSince: lease.idleSince, expire: lease.leader.expire }
+      if (idleSince !== undefined && idleSince < before) expire?.(new TxIdle(this.#idleTimeoutMs))
+    }
   }
 
   #canNeverEnd (held: readonly Lease[]): boolean {
     if (held.length === 0) return false
     const blocked = new Set<Lease>(held)
     for (const waiter of this.#waiters) for (const lease of waiter.held) blocked.add(lease)
-    return [...this.#leases].every(lease => blocked.has(lease))
+    return [...this.#leases].every(lease => blocked.has(lease.leader ?? lease))
   }
 
   #describe (): string {

@@ -1,23 +1,31 @@
 /** Opens the database that the configuration names. For the plugin, and for scripts that run without Fastify. */
 import type { Config } from '../config/index.ts'
+import { smallConnections } from '../config/rules.ts'
 import { createDatabase } from './database.ts'
 import { openPostgres } from './postgres/engine.ts'
 import { openSqlite } from './sqlite/engine.ts'
 import type { Database, Engine, Log } from './types.ts'
 
+/** The start of an app has enough to do. */
+const OPTIMIZE_AFTER_MS = 60_000
+
 /** Throws `TDM_ERR_DB_OPEN`, which says what to do. */
 export async function openDatabase (config: Config, log: Log): Promise<Database> {
-  const engine = config.database.engine === 'postgres' ? await openPostgresOf(config, log) : await openSqliteOf(config)
-  return createDatabase(engine, { statementTimeoutMs: config.statementTimeoutMs, txTimeoutMs: config.txTimeoutMs, log })
+  return createDatabase(await openEngine(config, log), { statementTimeoutMs: config.statementTimeoutMs, txTimeoutMs: config.txTimeoutMs, log })
 }
 
-async function openSqliteOf ({ database, sqlite, acquireTimeoutMs, eventLoopBudgetMs }: Config): Promise<Engine> {
-  const { path, readonly } = database
-  const { cacheBytes, tempStore, synchronous, readers } = sqlite
-  return await openSqlite({ path, readonly, cacheBytes, tempStore, synchronous, readers, acquireTimeoutMs, eventLoopBudgetMs })
+/** The engine alone. Throws `TDM_ERR_DB_OPEN`. */
+export async function openEngine (config: Config, log: Log): Promise<Engine> {
+  return config.database.engine === 'postgres' ? await openPostgresOf(config, log) : await openSqliteOf(config, log)
 }
 
-async function openPostgresOf ({ database, pool, acquireTimeoutMs, idleTimeoutMs }: Config, log: Log): Promise<Engine> {
+async function openSqliteOf (config: Config, log: Log): Promise<Engine> {
+  const { database: { path, readonly }, acquireTimeoutMs, idleTimeoutMs, txIdleTimeoutMs, cursorTimeoutMs, eventLoopBudgetMs, result, sqlite } = config
+  const settings = { path, readonly, acquireTimeoutMs, idleTimeoutMs, txIdleTimeoutMs, cursorTimeoutMs, eventLoopBudgetMs, result, ...sqlite }
+  return await openSqlite({ ...settings, smallConnections, optimizeAfterMs: OPTIMIZE_AFTER_MS }, log)
+}
+
+async function openPostgresOf ({ database, pool, acquireTimeoutMs, idleTimeoutMs, txIdleTimeoutMs, result }: Config, log: Log): Promise<Engine> {
   const { url, displayUrl } = database
-  return await openPostgres({ url, displayUrl, maxConnections: pool.max, lifetimeMs: pool.lifetimeMs, acquireTimeoutMs, idleTimeoutMs }, log)
+  return await openPostgres({ url, displayUrl, maxConnections: pool.max, lifetimeMs: pool.lifetimeMs, acquireTimeoutMs, idleTimeoutMs, txIdleTimeoutMs, result }, log)
 }

@@ -39,13 +39,23 @@ export interface TxSettings extends BeginOptions {
 
 const noop = (): void => {}
 
-/** The turn of a statement comes later, where the stack leads nowhere; so an error gets the stack of the call as well. */
-async function withCaller<T> (caller: { stack?: string }, task: () => Promise<T>): Promise<T> {
-  try {
-    return await task()
-  } catch (error) {
-    if (error instanceof Error && error.stack !== undefined) error.stack += (caller.stack ?? '').replace(/^[^\n]*/, '')
-    throw error
+/**
+ * `task`, to be run in a later turn, where the stack leads nowhere: its error gets the stack of who has called `entry` as well. A few frames, since each costs
+ * as much as a short statement.
+ */
+function withCaller<T> (entry: (() => unknown) | undefined, task: () => Promise<T>): () => Promise<T> {
+  const caller: { stack?: string } = {}
+  const limit = Error.stackTraceLimit
+  if (entry !== undefined) Error.stackTraceLimit = Math.min(limit, 4)
+  Error.captureStackTrace(caller, entry)
+  Error.stackTraceLimit = limit
+  return async () => {
+    try {
+      return await task()
+    } catch (error) {
+      if (error instanceof Error && error.stack !== undefined) error.stack += (caller.stack ?? '').replace(/^[^\n]*/, '')
+      throw error
+    }
   }
 }
 
@@ -63,7 +73,9 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   #ending: 'commit' | 'rollback' | undefined
   /** The first failure, wrapped since an app may throw `undefined`. */
   #failure: { readonly error: unknown } | undefined
-  #tail: Promise<unknown> = Promise.resolve()
+  #tail: Promise<void> = Promise.resolve()
+  /** Accepted, and not done. */
+  #queued = 0
   #cursor: RowCursor | undefined
   #afterCommit: Array<() => unknown> = []
   #afterRollback: Array<() => unknown> = []
@@ -76,6 +88,8 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   // of the outermost only
   #unguard: (() => void) | undefined
+  /** Rolls it back, if it is ended by hand. */
+  #onExpired: ((error: Error) => void) | undefined
   #connection: Connection | undefined
   #savepoints = 0
   /** What fails from then on, in code that nobody awaited, changes nothing. */
@@ -104,7 +118,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   async exec (sql: string): Promise<void> {
     const script = this.#host.engine.parser.parseScript(sql)
-    await this.#submit(sql, (connection, limits) => connection.exec(script, limits))
+    await this.#submit(undefined, sql, (connection, limits) => connection.exec(script, limits))
   }
 
   tx<T> (fn: (tx: Transaction) => T | Promise<T>, options?: TxOptions): Promise<T> {
@@ -130,7 +144,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   // --- statements --------------------------------------------------------------------------------------------------------
 
   execute (method: Method, query: Query, params: Params): Promise<unknown> {
-    return this.#submit(query.sql, (connection, limits) => connection.execute(method, query, params, limits))
+    return this.#submit(PreparedStatement.prototype[method], query.sql, (connection, limits) => connection.execute(method, query, params, limits))
   }
 
   iterate (query: Query, params: Params): AsyncIterableIterator<Row> {
@@ -142,22 +156,46 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
    * Accepts a statement and runs it when its turn comes. Nobody has to await it: its failure, or the end that came before it, is reported by the transaction too.
    * Only what comes after COMMIT was decided is reported by nothing else, so that rejection stays loud if it is not awaited.
    */
-  #submit<T> (sql: string, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
+  #submit<T> (entry: (() => unknown) | undefined, sql: string, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
     const refusal = this.#refusal(sql)
-    if (refusal === undefined) this.#root.statements++
+    if (refusal !== undefined) return this.#refuse(refusal)
+    this.#root.statements++
     const limits = this.#limits(this.settings.statementTimeoutMs)
-    const caller: { stack?: string } = {}
-    Error.captureStackTrace(caller)
-    const result = refusal === undefined ? this.#enqueue(() => withCaller(caller, () => this.#run(sql, limits, task))) : Promise.reject(refusal)
-    if (this.#ending !== 'commit') result.catch(noop)
+    const { turn, finish } = this.#takeTurn()
+    const run = async (): Promise<T> => {
+      try {
+        return await this.#run(sql, limits, task)
+      } catch (error) {
+        result.catch(noop) // not before: an error finds its way to the caller's stack while each promise on it is awaited once
+        throw error
+      } finally {
+        finish()
+      }
+    }
+    const result: Promise<T> = turn === undefined ? run() : turn.then(withCaller(entry, run))
     return result
+  }
+
+  #refuse (refusal: Error): Promise<never> {
+    const refused = Promise.reject(refusal)
+    if (this.#ending !== 'commit') refused.catch(noop)
+    return refused
   }
 
   /** Puts `task` behind everything that was accepted before. */
   #enqueue<T> (task: () => Promise<T>): Promise<T> {
-    const result = this.#tail.then(task)
-    this.#tail = result.then(noop, noop)
+    const { turn = Promise.resolve(), finish } = this.#takeTurn()
+    const result = turn.then(task)
+    result.then(finish, finish)
     return result
+  }
+
+  /** The last place in the queue. `turn`: what is before it; undefined for nothing. */
+  #takeTurn (): { readonly turn: Promise<void> | undefined, readonly finish: () => void } {
+    const turn = this.#queued++ === 0 ? undefined : this.#tail
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#tail = promise
+    return { turn, finish: () => { this.#queued--; resolve() } }
   }
 
   async #run<T> (sql: string, limits: Limits, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
@@ -237,7 +275,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   // --- BEGIN and SAVEPOINT -------------------------------------------------------------------------------------------------
 
   async #open (sql: string, limits: Limits): Promise<Connection> {
-    if (this.parent === undefined) return this.#connection ??= await this.#host.engine.begin(this.settings, limits)
+    if (this.parent === undefined) return this.#connection ??= await this.#host.engine.begin({ ...this.settings, expire: error => { this.expire(error) } }, limits, sql)
     const connection = await this.parent.#open(sql, limits)
     if (this.#savepoint === undefined) {
       const name = `tandem_${++this.#root.#savepoints}`
@@ -253,6 +291,13 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   fail (error: unknown): void {
     this.#failure ??= { error }
     if (this.#root.#connection?.inTransaction === false) this.parent?.fail(error)
+  }
+
+  /** Ends it from outside: it is rolled back by whoever has begun it. */
+  expire (error: Error): void {
+    if (this.state !== 'open') return
+    this.#onExpired?.(error)
+    this.giveUp(error)
   }
 
   /** Stops waiting for the functions of this transaction, which then end with `error`. */
@@ -315,7 +360,8 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   /** Calls `onExpired` if the limits of the code that runs now pass, or its own, while it is open. For a transaction that is ended by hand. */
   guard (onExpired: (error: Error) => void): void {
-    this.#unguard = watchLimits(this.#limits(Infinity), 'the transaction of the request', error => { if (this.state === 'open') onExpired(error) })
+    this.#onExpired = onExpired
+    this.#unguard = watchLimits(this.#limits(Infinity), 'the transaction of the request', error => { this.expire(error) })
   }
 
   /** How it ended; undefined as long as it has not. */

@@ -81,8 +81,57 @@ export interface Database extends Queryable {
   signal: <T>(signal: AbortSignal, fn: () => T) => T
   /** Statements in `fn` run outside of the current transaction, on their own. */
   outsideTx: <T>(fn: () => T) => T
+  /**
+   * A copy of the database as it is now, in a file of its own, while everybody goes on. SQLite only; throws `TDM_ERR_DB_BACKUP` on PostgreSQL, or when `path` is there
+   * already.
+   */
+  backup: (path: string, options?: BackupOptions) => Promise<BackupResult>
+  /** What it does now, and where each statement runs and why. */
+  status: () => DatabaseStatus
   /** Ends what is running after `graceMs` (default 5000) and closes all connections. Later statements get `TDM_ERR_DB_CLOSED`. Idempotent. */
   close: (options?: { graceMs?: number }) => Promise<void>
+}
+
+export interface BackupOptions {
+  /** Replace a file that is there. Default: false. */
+  overwrite?: boolean
+  /** Called a few times a second. `totalBytes` is the size of the database; the copy may be smaller. */
+  onProgress?: (done: { bytes: number, totalBytes: number }) => void
+}
+
+export interface BackupResult { bytes: number, durationMs: number }
+
+export interface DatabaseStatus extends EngineStatus { readonly engine: EngineName }
+
+export interface EngineStatus {
+  /** The statements met last, the slowest first. [] where an engine does not choose. */
+  readonly statements: readonly StatementStatus[]
+  /** Places that are taken, and how many wait for one. */
+  readonly queues: Readonly<Record<string, { readonly used: number, readonly waiting: number }>>
+  readonly sqlite?: {
+    /** 'on', or why not. */
+    readonly watchdog: string
+    /** Reader threads that run. */
+    readonly threads: number
+    readonly idleThreads: number
+    /** Statements that kept the event loop longer than the budget, because they could not run elsewhere. */
+    readonly stalls: { readonly count: number, readonly longestMs: number }
+    readonly walBytes: number
+    /** Of the process; undefined where it cannot be known. */
+    readonly anonymousBytes: number | undefined
+  }
+}
+
+/** Where a statement runs, and why. */
+export interface StatementStatus {
+  readonly sql: string
+  /** 'inline': on the main thread, under the budget. 'apart': in a thread. */
+  readonly runs: 'inline' | 'apart'
+  readonly why: string
+  /** Its runs in threads, and what they took on average. */
+  readonly apart: { readonly runs: number, readonly meanMs: number }
+  /** Times that it was interrupted on the main thread and run again in a thread. */
+  readonly overruns: number
 }
 
 export type EngineName = 'sqlite' | 'postgres'
@@ -187,15 +236,19 @@ export interface Engine extends Executor {
   readonly parser: Parser
   /**
    * A connection for one transaction; BEGIN was sent, or travels with the first statement. Waits in order of asking. Throws `TDM_ERR_POOL_TIMEOUT`, and `TDM_ERR_POOL_DEADLOCK` for a wait that
-   * can never end.
+   * can never end. `first`: the statement that it is begun for.
    */
-  begin: (options: BeginOptions, limits: Limits) => Promise<Connection>
+  begin: (options: BeginOptions, limits: Limits, first: string) => Promise<Connection>
+  backup: (path: string, options: BackupOptions, limits: Limits) => Promise<BackupResult>
+  status: () => EngineStatus
   close: (graceMs: number) => Promise<void>
 }
 
 export interface BeginOptions {
   readonly mode: 'write' | 'read'
   readonly isolation: TxOptions['isolation']
+  /** Called when the transaction has been idle for too long while others wait: it is to be rolled back. */
+  readonly expire?: (error: Error) => void
 }
 
 /** A place among the connections that somebody holds; only its identity matters. */

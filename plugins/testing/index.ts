@@ -15,7 +15,7 @@ import { SandboxEngine } from './sandbox-engine.ts'
 export async function sandbox<T> (target: Database | { readonly db: Database }, fn: () => T | Promise<T>): Promise<T> {
   let engine: SandboxEngine | undefined
   const restore = await replaceEngine('db' in target ? target.db : target, async actual => {
-    engine = new SandboxEngine(actual, await actual.begin({ mode: 'write', isolation: undefined }, { deadline: Infinity, signal: undefined, held: [] }))
+    engine = new SandboxEngine(actual, await actual.begin({ mode: 'write', isolation: undefined }, { deadline: Infinity, signal: undefined, held: [] }, 'sandbox()'))
     return engine
   })
   try {

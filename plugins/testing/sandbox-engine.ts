@@ -7,7 +7,7 @@
  *  3. The outer transaction is never committed.
  */
 import { Gate, type GateLease } from '../db/gate.ts'
-import type { BeginOptions, Connection, Engine, EngineName, Limits, Method, Params, Parser, Query, Row, Script } from '../db/types.ts'
+import type { BackupOptions, BackupResult, BeginOptions, Connection, Engine, EngineName, EngineStatus, Limits, Method, Params, Parser, Query, Row, Script } from '../db/types.ts'
 
 /** A wait in a sandbox ends with the deadline of who waits; this is for those who have none. */
 const ACQUIRE_TIMEOUT_MS = 10_000
@@ -32,11 +32,11 @@ export class SandboxEngine implements Engine {
   // --- on their own ------------------------------------------------------------------------------------------------------------
 
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
-    return await this.#alone(limits, async connection => await connection.execute(method, query, params, limits))
+    return await this.#alone(query.sql, limits, async connection => await connection.execute(method, query, params, limits))
   }
 
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
-    const connection = await this.begin(alone, limits)
+    const connection = await this.begin(alone, limits, query.sql)
     try {
       yield * connection.batches(query, params, limits)
       await connection.commit(limits)
@@ -47,11 +47,11 @@ export class SandboxEngine implements Engine {
   }
 
   async exec (script: Script, limits: Limits): Promise<void> {
-    await this.#alone(limits, async connection => { await connection.exec(script, limits) })
+    await this.#alone(script.sql, limits, async connection => { await connection.exec(script, limits) })
   }
 
-  async #alone<T> (limits: Limits, task: (connection: Connection) => Promise<T>): Promise<T> {
-    const connection = await this.begin(alone, limits)
+  async #alone<T> (sql: string, limits: Limits, task: (connection: Connection) => Promise<T>): Promise<T> {
+    const connection = await this.begin(alone, limits, sql)
     try {
       const value = await task(connection)
       await connection.commit(limits)
@@ -65,8 +65,8 @@ export class SandboxEngine implements Engine {
   // --- transactions --------------------------------------------------------------------------------------------------------------
 
   /** The isolation is that of the sandbox. */
-  async begin ({ mode }: BeginOptions, limits: Limits): Promise<Connection> {
-    const lease = await this.#gate.acquire(limits, `BEGIN (${mode})`)
+  async begin ({ mode }: BeginOptions, limits: Limits, first: string): Promise<Connection> {
+    const lease = await this.#gate.acquire(limits, first)
     const connection = new SandboxConnection(this.#connection, `sandbox_${++this.#savepoints}`, lease, () => { this.#gate.release(lease) })
     try {
       await connection.begin(mode, limits)
@@ -75,6 +75,15 @@ export class SandboxEngine implements Engine {
       this.#gate.release(lease)
       throw error
     }
+  }
+
+  /** Of what is committed. */
+  async backup (path: string, options: BackupOptions, limits: Limits): Promise<BackupResult> {
+    return await this.#engine.backup(path, options, limits)
+  }
+
+  status (): EngineStatus {
+    return this.#engine.status()
   }
 
   /** The app was closed in its sandbox. */

@@ -82,3 +82,9 @@ t.test('--help and an option that does not exist', async t => {
   t.match(run(t.testdir({}), ['--help']), { status: 0, stdout: /^Usage: npm run config/ })
   t.match(run(t.testdir({}), ['--jsn']), { status: 1, stderr: /--jsn[^]*Usage/ })
 })
+
+t.test('a limit that is switched off is shown as none', async t => {
+  const { json } = runJson(t.testdir({}), { DB_MAX_ROWS: '0', DB_MAX_RESULT: '0', DB_CURSOR_TIMEOUT: '0' })
+  const off = json.variables.filter(({ from }) => from === 'environment')
+  t.same(off.map(({ variable, value }) => [variable, value]), [['DB_CURSOR_TIMEOUT', 'none'], ['DB_MAX_ROWS', 'none'], ['DB_MAX_RESULT', 'none']])
+})

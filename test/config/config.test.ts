@@ -14,11 +14,17 @@ t.test('an empty environment gives the defaults', async t => {
     migrate: 'on',
     statementTimeoutMs: 30_000,
     txTimeoutMs: 60_000,
+    txIdleTimeoutMs: 10_000,
+    cursorTimeoutMs: 300_000,
     acquireTimeoutMs: 10_000,
     idleTimeoutMs: 600_000,
     eventLoopBudgetMs: 2,
+    result: { maxRows: 100_000, maxBytes: 64e6 },
     pool: { max: 10, lifetimeMs: 1_800_000 },
-    sqlite: { cacheBytes: 16e6, softHeapBytes: 2e9, hardHeapBytes: 4e9, tempStore: 'file', readers: 4, synchronous: 'normal' }
+    sqlite: {
+      cacheBytes: 16e6, softHeapBytes: 2e9, hardHeapBytes: 4e9, tempStore: 'file', maxLengthBytes: 16e6, walBytes: 16e6, readers: 4,
+      synchronous: 'normal', watchdog: 'on'
+    }
   } satisfies Config)
 })
 
@@ -30,17 +36,24 @@ t.test('each variable has its field', async t => {
     DB_MIGRATE: 'off',
     DB_STATEMENT_TIMEOUT: '1s',
     DB_TX_TIMEOUT: '2s',
+    DB_TX_IDLE_TIMEOUT: '8s',
+    DB_CURSOR_TIMEOUT: '9s',
     DB_ACQUIRE_TIMEOUT: '3s',
     DB_IDLE_TIMEOUT: '4s',
     DB_EVENT_LOOP_BUDGET: '5ms',
+    DB_MAX_ROWS: '10',
+    DB_MAX_RESULT: '11kB',
     DB_POOL_MAX: '6',
     DB_POOL_LIFETIME: '7h',
     SQLITE_CACHE_SIZE: '8MB',
     SQLITE_SOFT_HEAP_LIMIT: '90MB',
     SQLITE_HARD_HEAP_LIMIT: '100MB',
     SQLITE_TEMP_STORE: 'memory',
+    SQLITE_MAX_LENGTH: '12MB',
+    SQLITE_WAL_SIZE: '13MB',
     SQLITE_READERS: '3',
-    SQLITE_SYNCHRONOUS: 'full'
+    SQLITE_SYNCHRONOUS: 'full',
+    SQLITE_WATCHDOG: 'off'
   }, machine)
   t.same(config, {
     database: {
@@ -49,11 +62,17 @@ t.test('each variable has its field', async t => {
     migrate: 'off',
     statementTimeoutMs: 1000,
     txTimeoutMs: 2000,
+    txIdleTimeoutMs: 8000,
+    cursorTimeoutMs: 9000,
     acquireTimeoutMs: 3000,
     idleTimeoutMs: 4000,
     eventLoopBudgetMs: 5,
+    result: { maxRows: 10, maxBytes: 11e3 },
     pool: { max: 6, lifetimeMs: 25_200_000 },
-    sqlite: { cacheBytes: 8e6, softHeapBytes: 90e6, hardHeapBytes: 100e6, tempStore: 'memory', readers: 3, synchronous: 'full' }
+    sqlite: {
+      cacheBytes: 8e6, softHeapBytes: 90e6, hardHeapBytes: 100e6, tempStore: 'memory', maxLengthBytes: 12e6, walBytes: 13e6, readers: 3,
+      synchronous: 'full', watchdog: 'off'
+    }
   } satisfies Config)
 })
 
@@ -83,9 +102,11 @@ t.test('a database that is read only is not migrated', async t => {
   t.match(problemsOf({ DATABASE_URL: 'sqlite:x.db?mode=ro', DB_MIGRATE: 'on' }), [/^DB_MIGRATE=on: .*read only/])
 })
 
-t.test('0 is no limit for statements and transactions only', async t => {
-  const { statementTimeoutMs, txTimeoutMs } = readConfig({ DB_STATEMENT_TIMEOUT: '0', DB_TX_TIMEOUT: '0s' }, machine)
-  t.same([statementTimeoutMs, txTimeoutMs], [Infinity, Infinity])
+t.test('0 is no limit for statements, transactions, cursors and results only', async t => {
+  const env = { DB_STATEMENT_TIMEOUT: '0', DB_TX_TIMEOUT: '0s', DB_TX_IDLE_TIMEOUT: '0', DB_CURSOR_TIMEOUT: '0ms', DB_MAX_ROWS: '0', DB_MAX_RESULT: '0MB' }
+  t.match(readConfig(env, machine), {
+    statementTimeoutMs: Infinity, txTimeoutMs: Infinity, txIdleTimeoutMs: Infinity, cursorTimeoutMs: Infinity, result: { maxRows: Infinity, maxBytes: Infinity }
+  })
   for (const name of ['DB_ACQUIRE_TIMEOUT', 'DB_IDLE_TIMEOUT', 'DB_EVENT_LOOP_BUDGET', 'DB_POOL_LIFETIME', 'DB_POOL_MAX', 'SQLITE_READERS']) {
     t.match(problemsOf({ [name]: '0' }), [new RegExp(`^${name}=0: expected at least 1(ms)?; write ${name}=1(ms)? or more\\.$`)], name)
   }
@@ -97,6 +118,9 @@ t.test('a number beyond its bounds is refused with the bound', async t => {
   t.match(problemsOf({ SQLITE_CACHE_SIZE: '100kB' }), [/expected at least 512KiB; write SQLITE_CACHE_SIZE=524288B or more/])
   t.match(problemsOf({ SQLITE_SOFT_HEAP_LIMIT: '0' }), [/expected at least 8MB/])
   t.match(problemsOf({ SQLITE_CACHE_SIZE: '-2147483648' }), [/expected at most 2.2TB/])
+  t.match(problemsOf({ DB_MAX_RESULT: '64' }), [/expected at least 1kB, or 0 for no limit; write DB_MAX_RESULT=1000B or more, or 0 for no limit\.$/])
+  t.match(problemsOf({ SQLITE_MAX_LENGTH: '0', SQLITE_WAL_SIZE: '999999' }), [/^SQLITE_MAX_LENGTH=0: expected at least 1MB;/, /expected at least 1MB;/])
+  t.match(problemsOf({ SQLITE_MAX_LENGTH: '512MiB' }), [/expected at most 512MB; write SQLITE_MAX_LENGTH=512000000B or less\.$/])
 })
 
 t.test('every problem is told at once, in one error', async t => {
@@ -107,17 +131,24 @@ t.test('every problem is told at once, in one error', async t => {
     DB_MIGRATE: 'yes',
     DB_STATEMENT_TIMEOUT: '10m',
     DB_TX_TIMEOUT: '-1',
+    DB_TX_IDLE_TIMEOUT: 'never',
+    DB_CURSOR_TIMEOUT: '5m',
     DB_ACQUIRE_TIMEOUT: 'soon',
     DB_IDLE_TIMEOUT: '1d',
     DB_EVENT_LOOP_BUDGET: '0',
+    DB_MAX_ROWS: '1e5',
+    DB_MAX_RESULT: '64M',
     DB_POOL_MAX: '1.5',
     DB_POOL_LIFETIME: '1y',
     SQLITE_CACHE_SIZE: '1000000000',
     SQLITE_SOFT_HEAP_LIMIT: '1G',
     SQLITE_HARD_HEAP_LIMIT: '200%',
     SQLITE_TEMP_STORE: 'ram',
+    SQLITE_MAX_LENGTH: '1GB',
+    SQLITE_WAL_SIZE: 'small',
     SQLITE_READERS: 'all',
     SQLITE_SYNCHRONOUS: 'off',
+    SQLITE_WATCHDOG: 'no',
     DB_POOLMAX: '5'
   }
   const problems = problemsOf(env)
@@ -140,7 +171,7 @@ t.test('the error is ours, and no secret is in it', async t => {
 
 t.test('the configuration is frozen in depth', async t => {
   const config = readConfig({}, machine)
-  for (const part of [config, config.database, config.pool, config.sqlite]) t.ok(Object.isFrozen(part))
+  for (const part of [config, config.database, config.result, config.pool, config.sqlite]) t.ok(Object.isFrozen(part))
   t.throws(() => { (config.pool as { max: number }).max = 1 }, TypeError)
 })
 

@@ -90,6 +90,7 @@ t.test('sizes and durations are written as they could be read', async t => {
   t.equal(formatBytes(123_456_789_012), '123GB')
   t.equal(formatBytes(12_345), '12.3kB')
   t.equal(formatBytes(0), '0B')
+  t.equal(formatBytes(Infinity), 'none')
   t.equal(formatDuration(60_000), '60s')
   t.equal(formatDuration(600_000), '10min')
   t.equal(formatDuration(3_600_000), '1h')

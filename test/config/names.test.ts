@@ -13,7 +13,10 @@ t.test('a mistyped variable is a problem with what was probably meant', async t 
     SQLITE_CACHESIZE: 'SQLITE_CACHE_SIZE',
     SQLITE_SOFT_HEAP: 'SQLITE_SOFT_HEAP_LIMIT',
     SQLITE_HARD_HEAP_LIMIT_BYTES: 'SQLITE_HARD_HEAP_LIMIT',
-    SQLITE_READER: 'SQLITE_READERS'
+    SQLITE_READER: 'SQLITE_READERS',
+    DB_IDLE_TX_TIMEOUT: 'DB_TX_IDLE_TIMEOUT',
+    DB_ROWS_MAX: 'DB_MAX_ROWS',
+    SQLITE_WATCH_DOG: 'SQLITE_WATCHDOG'
   }
   for (const [name, instead] of Object.entries(meant)) {
     t.equal(nearestName(name), instead, name)

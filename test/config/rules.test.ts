@@ -27,18 +27,18 @@ t.test('the defaults keep the rules on every machine', async t => {
 
 t.test('a default gives way to what is set', async t => {
   const sqlite = (env: Record<string, string>) => readConfig(env, machine).sqlite
-  t.match(sqlite({ SQLITE_SOFT_HEAP_LIMIT: '60MB' }), { cacheBytes: 10e6, softHeapBytes: 60e6, hardHeapBytes: 120e6 })
+  t.match(sqlite({ SQLITE_SOFT_HEAP_LIMIT: '80MB' }), { cacheBytes: 10e6, softHeapBytes: 80e6, hardHeapBytes: 160e6 })
   t.match(sqlite({ SQLITE_HARD_HEAP_LIMIT: '600MB' }), { cacheBytes: 16e6, softHeapBytes: 600e6, hardHeapBytes: 600e6 })
   t.match(sqlite({ SQLITE_SOFT_HEAP_LIMIT: '12GB' }), { softHeapBytes: 12e9, hardHeapBytes: 16e9 })
 })
 
 t.test('the caches of all connections have to fit into the soft limit', async t => {
   const [problem, ...others] = problemsOf({ SQLITE_CACHE_SIZE: '200MB', SQLITE_SOFT_HEAP_LIMIT: '1GB', SQLITE_READERS: '4' })
-  t.match(problem, /^SQLITE_CACHE_SIZE=200MB: expected at most SQLITE_SOFT_HEAP_LIMIT \(1GB\) for all connections together; 6 connections .* are 1.2GB;/)
-  t.match(problem, 'write SQLITE_SOFT_HEAP_LIMIT=1.2GB or more, SQLITE_CACHE_SIZE=166MB or less, or fewer SQLITE_READERS.')
+  t.match(problem, /^SQLITE_CACHE_SIZE=200MB: expected at most SQLITE_SOFT_HEAP_LIMIT \(1GB\) for all connections together; 8 times 200MB \(4 readers, the writer, .*\) are 1.6GB;/)
+  t.match(problem, 'write SQLITE_SOFT_HEAP_LIMIT=1.6GB or more, SQLITE_CACHE_SIZE=125MB or less, or fewer SQLITE_READERS.')
   t.same(others, [])
-  t.same(problemsOf({ SQLITE_CACHE_SIZE: '166MB', SQLITE_SOFT_HEAP_LIMIT: '1GB', SQLITE_READERS: '4' }), [], 'what it tells to write is accepted')
-  t.same(problemsOf({ SQLITE_CACHE_SIZE: '200MB', SQLITE_SOFT_HEAP_LIMIT: '1.2GB', SQLITE_READERS: '4' }), [], 'at the bound itself too')
+  t.same(problemsOf({ SQLITE_CACHE_SIZE: '125MB', SQLITE_SOFT_HEAP_LIMIT: '1GB', SQLITE_READERS: '4' }), [], 'what it tells to write is accepted')
+  t.same(problemsOf({ SQLITE_CACHE_SIZE: '200MB', SQLITE_SOFT_HEAP_LIMIT: '1.6GB', SQLITE_READERS: '4' }), [], 'at the bound itself too')
 })
 
 t.test('a soft limit that would be more than the memory is not proposed', async t => {
@@ -46,7 +46,7 @@ t.test('a soft limit that would be more than the memory is not proposed', async 
 })
 
 t.test('so many readers that the smallest caches do not fit are refused too', async t => {
-  t.match(problemsOf({ SQLITE_READERS: '100000' }), [/^SQLITE_CACHE_SIZE=512KiB \(the default\): .*100002 connections/])
+  t.match(problemsOf({ SQLITE_READERS: '100000' }), [/^SQLITE_CACHE_SIZE=512KiB \(the default\): .*100004 times 512KiB/])
 })
 
 t.test('the soft limit is at most the hard limit', async t => {
@@ -65,7 +65,7 @@ t.test('the hard limit is at most the memory', async t => {
 
 t.test('the user with 512 GB can have large caches by saying all of it', async t => {
   const large = onMachine(512e9, 64)
-  t.match(problemsOf({ SQLITE_CACHE_SIZE: '2GiB' }, large), [/write SQLITE_SOFT_HEAP_LIMIT=12GiB or more/])
+  t.match(problemsOf({ SQLITE_CACHE_SIZE: '2GiB' }, large), [/write SQLITE_SOFT_HEAP_LIMIT=16GiB or more/])
   t.same(problemsOf({ SQLITE_CACHE_SIZE: '2GiB', SQLITE_SOFT_HEAP_LIMIT: '16GiB' }, large), [])
 })
 

@@ -41,7 +41,7 @@ t.test('the tarball holds what is meant for users, and nothing else', async t =>
   const meant = [
     /^(?:package\.json|README\.md|LICENSE|CHANGELOG\.md|\.env\.example)$/,
     /^dist\/plugins\/(?:[\w-]+\/)*[\w-]+\.(?:js|d\.ts)$/,
-    /^native\/(?:watchdog\.c|SHA256SUMS|prebuilds\/[\w-]+\/watchdog\.(?:so|dylib|dll))$/
+    /^native\/(?:watchdog\.c|platform\.h|SHA256SUMS|prebuilds\/[\w-]+\/watchdog\.(?:so|dylib|dll))$/
   ]
   t.strictSame(files.filter(file => !meant.some(pattern => pattern.test(file))), [])
   t.strictSame(['README.md', 'LICENSE', 'CHANGELOG.md', '.env.example'].filter(file => !files.includes(file)), [], 'nothing is left out')

@@ -11,6 +11,7 @@ import type pg from 'pg'
 import Cursor from 'pg-cursor'
 import { databaseError, errorKind, TxLost, TxOutcomeUnknown, TxRolledBack } from '../../errors.ts'
 import type { GateLease } from '../gate.ts'
+import { Result, sizeOf, type ResultLimits } from '../result.ts'
 import { checkLimits, watchLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
 import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, RunResult, Script } from '../types.ts'
@@ -38,6 +39,7 @@ export class PostgresConnection implements Connection {
   readonly lease: GateLease
   readonly #client: pg.PoolClient
   readonly #onRelease: () => void
+  readonly #result: ResultLimits
   /** Finds out what became of a transaction whose COMMIT was not answered. */
   readonly #resolve: ResolveOutcome
   /** BEGIN, as long as it has not been sent: it travels with the first statement. */
@@ -56,11 +58,12 @@ export class PostgresConnection implements Connection {
   /** Not everything that waits for a connection is told when that ends: pg-cursor is not. */
   #failRunning: ((error: Error) => void) | undefined
 
-  constructor (client: pg.PoolClient, lease: GateLease, resolve: ResolveOutcome, onRelease: () => void) {
+  constructor (client: pg.PoolClient, lease: GateLease, result: ResultLimits, resolve: ResolveOutcome, onRelease: () => void) {
     this.#client = client
     this.lease = lease
     this.#resolve = resolve
     this.#onRelease = onRelease
+    this.#result = result
     client.on('error', this.#onLost).on('end', this.#onLost)
   }
 
@@ -93,7 +96,12 @@ export class PostgresConnection implements Connection {
     const config: pg.QueryConfig & { queryMode: 'extended' } = { text: query.text, values, types, queryMode: 'extended' }
     const result = await this.#send(query.sql, limits, () => this.#query(config))
     if (method === 'get') return result.rows[0]
-    return method === 'all' ? result.rows : changesOf(result)
+    return method === 'all' ? this.#limit(result.rows) : changesOf(result)
+  }
+
+  #limit (rows: Row[]): Row[] {
+    new Result(this.#result).add({ rows, bytes: rows.reduce((sum, row) => sum + sizeOf(row), 0) })
+    return rows
   }
 
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
@@ -149,7 +157,7 @@ export class PostgresConnection implements Connection {
   /** Sends one statement and waits for its end; when the limits pass, cancels it and throws their error instead of the server's. */
   async #send<T> (sql: string, limits: Limits, send: () => Promise<T>): Promise<T> {
     checkLimits(limits, sql)
-    this.lease.doing = sql
+    this.lease.work(sql)
     if (CHANGES_SESSION.test(sql)) this.#isTainted = true
     if (NOTIFIES.test(sql)) this.#hasNotified = true
     const { promise: lost, reject: fail } = Promise.withResolvers<never>()
@@ -171,6 +179,7 @@ export class PostgresConnection implements Connection {
       unwatch()
       this.#failRunning = undefined
       this.#cancelRunning = undefined
+      this.lease.rest()
       await cancelled
     }
   }

@@ -6,10 +6,10 @@
  *  2. A connection does one thing at a time and is given back when that is done, whatever happened.
  */
 import type pg from 'pg'
-import { DbClosed } from '../../errors.ts'
+import { DbBackup, DbClosed } from '../../errors.ts'
 import { Gate, type GateLease } from '../gate.ts'
 import { createParser, postgresTokens, type Dialect } from '../sql.ts'
-import type { BeginOptions, Connection, Engine, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
+import type { BeginOptions, Connection, Engine, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { PostgresConnection } from './connection.ts'
 import { toOurError } from './errors.ts'
 import { askOutcome } from './outcome.ts'
@@ -31,13 +31,15 @@ class PostgresEngine implements Engine {
   readonly name = 'postgres'
   readonly parser = createParser(dialect)
   readonly #pool: pg.Pool
+  readonly #settings: PostgresSettings
   readonly #gate: Gate
   readonly #lent = new Set<PostgresConnection>()
   #closing: Promise<void> | undefined
 
   constructor (pool: pg.Pool, settings: PostgresSettings) {
     this.#pool = pool
-    this.#gate = new Gate(settings.maxConnections, settings.acquireTimeoutMs)
+    this.#settings = settings
+    this.#gate = new Gate(settings.maxConnections, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
   }
 
   // --- on their own ------------------------------------------------------------------------------------------------------------
@@ -61,10 +63,19 @@ class PostgresEngine implements Engine {
 
   // --- transactions --------------------------------------------------------------------------------------------------------------
 
-  async begin (options: BeginOptions, limits: Limits): Promise<Connection> {
-    const connection = await this.#acquire(limits, `BEGIN (${options.mode})`)
+  async begin (options: BeginOptions, limits: Limits, first: string): Promise<Connection> {
+    const connection = await this.#acquire(limits, first)
+    connection.lease.expire = options.expire
     connection.begin(options)
     return connection
+  }
+
+  async backup (path: string): Promise<never> {
+    throw new DbBackup(path, 'the database is PostgreSQL. Use pg_dump.')
+  }
+
+  status (): EngineStatus {
+    return { statements: [], queues: { connections: this.#gate.load } }
   }
 
   async close (graceMs: number): Promise<void> {
@@ -101,7 +112,7 @@ class PostgresEngine implements Engine {
 
   async #lend (lease: GateLease): Promise<PostgresConnection> {
     const client = await this.#pool.connect()
-    const connection = new PostgresConnection(client, lease, async (id, limits) => await askOutcome(this.#pool, id, runOf(client), limits), () => {
+    const connection = new PostgresConnection(client, lease, this.#settings.result, async (id, limits) => await askOutcome(this.#pool, id, runOf(client), limits), () => {
       this.#lent.delete(connection)
       this.#gate.release(lease)
     })

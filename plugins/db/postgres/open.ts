@@ -1,6 +1,7 @@
 /** Opens PostgreSQL: the pool of connections, what every session has, and clear errors for a server that cannot be used. */
 import pg from 'pg'
 import { DbOpen } from '../../errors.ts'
+import type { ResultLimits } from '../result.ts'
 import { sqlState } from './errors.ts'
 import { types } from './values.ts'
 
@@ -11,6 +12,9 @@ export interface PostgresSettings {
   readonly displayUrl: string
   readonly maxConnections: number
   readonly acquireTimeoutMs: number
+  readonly result: ResultLimits
+  /** After how long without a statement a transaction is rolled back when others wait. */
+  readonly txIdleTimeoutMs: number
   /** An unused connection is closed after this time. */
   readonly idleTimeoutMs: number
   /** A connection is not used again when it is older. */

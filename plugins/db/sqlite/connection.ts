@@ -1,276 +1,349 @@
 /**
- * One connection to an SQLite file, and what can be done with it.
+ * One holder's connection, for a statement, a cursor or a transaction: on the main thread as long as that is short, else in a thread.
  *
- * SQLite answers synchronously; the promises are for the interface. The event loop is given back between rows when they take longer than the budget, and while
- * another process holds a lock: that is waited for with a back-off, never inside of SQLite.
+ * Kept true:
+ *  1. It begins where its first statement belongs, and stays there, with two exceptions in which nobody can tell: the first statement was interrupted by the budget (then
+ *     nothing was done yet); a read transaction whose snapshot is still the newest one (then a thread's is the same).
+ *  2. A write is interrupted by the budget only as the first statement, when SQLite undoes it as a whole. So it never takes effect twice.
+ *  3. What must run on the main thread although it takes longer than the budget (a later statement of a transaction that writes) runs to its end, and is counted as a stall;
+ *     the next transaction that begins alike begins in a thread.
+ *  4. The event loop is never kept by a wait: another process' lock is waited for with a back-off.
  */
-import type Sqlite from 'better-sqlite3'
-import { setImmediate as nextTurn } from 'node:timers/promises'
-import { databaseError, DbTransactionControl } from '../../errors.ts'
-import { Cache } from '../cache.ts'
+import { databaseError } from '../../errors.ts'
 import type { GateLease } from '../gate.ts'
+import type { Cost, Placement } from '../placement.ts'
 import { checkLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
-import type { Connection, Lease, Limits, Method, Params, Query, Row, RunResult, Script } from '../types.ts'
+import type { Connection, Limits, Method, Params, Query, Row, Script } from '../types.ts'
 import { toOurError } from './errors.ts'
+import { isInterrupted, type Inline } from './inline.ts'
 import { retryBusy } from './retry.ts'
-import { mayBeRounded, narrow, toSqlite, type SqliteValue } from './values.ts'
+import { refuseSession } from './session.ts'
+import { Thread, unlimited } from './thread.ts'
+import type { Turns } from './turns.ts'
+import { toSqlite, type SqliteValue } from './values.ts'
 
-/** A statement of this connection, both ways to read it. */
-interface Prepared {
-  readonly statement: Sqlite.Statement<unknown[]>
-  /** Integers as bigint; made when it is needed first. */
-  exact: Sqlite.Statement<unknown[]> | undefined
-  /** Set once a number has been seen that may be rounded. */
-  needsExact: boolean
+/** What a connection needs of its engine. */
+export interface Home {
+  readonly placement: Placement
+  readonly turns: Turns
+  costOf: (query: Query, values: readonly unknown[]) => Cost
+  /** Of the transaction that begins with this statement. */
+  costOfTransaction: (sql: string) => Cost
+  /** A thread for this mode. `leader`: the lease of the transaction that goes on in it. */
+  borrowThread: (mode: 'write' | 'read', limits: Limits, sql: string, leader: GateLease) => Promise<Thread>
+  giveBack: (place: Inline | Thread) => void
+  /** Changes with every commit of anybody. */
+  version: () => unknown
+  /** A statement kept the event loop longer than the budget. */
+  noteStall: (sql: string, ms: number) => void
 }
 
-/** Rows that a cursor fetches at once. */
-const FETCH = 100
-
 export class SqliteConnection implements Connection {
-  readonly #db: Sqlite.Database
-  readonly #eventLoopBudgetMs: number
-  readonly #prepared = new Cache<string, Prepared>(200)
-  #lease: GateLease | undefined
-  #onRelease: ((connection: SqliteConnection) => void) | undefined
+  readonly lease: GateLease
+  readonly #home: Home
+  readonly #mode: 'write' | 'read'
+  readonly #onRelease: () => void
+  #place: Inline | Thread
+  #hasBegun = false
+  /** Savepoints are none: in a thread they are made again. */
+  #statements = 0
+  readonly #savepoints: string[] = []
+  /** Of a read transaction on the main thread: as it was before its snapshot. */
+  #version: unknown
+  /** By which the transaction is known. */
+  #first = ''
+  #workedBefore: number
 
-  constructor (db: Sqlite.Database, eventLoopBudgetMs: number) {
-    this.#db = db
-    this.#eventLoopBudgetMs = eventLoopBudgetMs
-  }
-
-  get lease (): Lease {
-    if (this.#lease === undefined) throw new Error('a connection without a lease is not in a transaction')
-    return this.#lease
-  }
-
-  get inTransaction (): boolean {
-    return this.#db.open && this.#db.inTransaction
-  }
-
-  /** Gives the connection to one holder until `release`. */
-  lend (lease: GateLease, onRelease: (connection: SqliteConnection) => void): void {
-    this.#lease = lease
+  constructor (home: Home, mode: 'write' | 'read', place: Inline | Thread, lease: GateLease, onRelease: () => void) {
+    this.#home = home
+    this.#mode = mode
+    this.#place = place
+    this.#workedBefore = place instanceof Thread ? place.workedMs : 0
+    this.lease = lease
     this.#onRelease = onRelease
   }
 
-  release (): void {
-    if (this.#db.open && this.#db.inTransaction) this.#db.exec('ROLLBACK')
-    const onRelease = this.#onRelease
-    this.#lease = undefined
-    this.#onRelease = undefined
-    onRelease?.(this)
+  get inTransaction (): boolean {
+    return this.#place.inTransaction
   }
 
-  close (): void {
-    this.#db.close()
+  release (): void {
+    const place = this.#place
+    if (place instanceof Thread) void this.#releaseThread(place)
+    else {
+      if (place.inTransaction) place.control('ROLLBACK')
+      this.#giveBack()
+    }
+  }
+
+  /** What its caller has given up may still run. */
+  async #releaseThread (thread: Thread): Promise<void> {
+    await thread.settled
+    await this.rollback().catch(noop)
+    this.#giveBack()
+  }
+
+  #giveBack (): void {
+    if (this.#place instanceof Thread && this.#hasBegun) this.#home.placement.ranApart(this.#home.costOfTransaction(this.#first), this.#place.workedMs - this.#workedBefore)
+    this.#home.giveBack(this.#place)
+    this.#onRelease()
   }
 
   // --- statements ------------------------------------------------------------------------------------------------------------
 
-  /** True if the statement only reads. */
-  reads (query: Query): boolean {
-    return this.#prepare(query).statement.readonly
-  }
-
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
-    return this.executeNow(method, query, params, limits)
+    checkLimits(limits, query.sql)
+    const values = bind(query, params)
+    return await this.#during(query.sql, async () => {
+      if (this.#place instanceof Thread) return await this.#apart(this.#place, method, query, values, limits)
+      return await this.#inline(this.#place, method, query, values, limits)
+    })
   }
 
-  /** As `execute`, synchronously. */
-  executeNow (method: Method, query: Query, params: Params, limits: Limits): unknown {
-    checkLimits(limits, query.sql)
-    if (this.#lease !== undefined) this.#lease.doing = query.sql
-    if (query.keyword === 'PRAGMA' && this.inTransaction) refusePragma(query.sql)
-    const values = this.#bind(query, params)
-    const prepared = this.#prepare(query)
-    try {
-      if (!prepared.statement.reader) return answerOf(method, prepared.statement.run(...values).changes)
-      if (method === 'run') return answerOf(method, this.#runReader(prepared, values))
-      return method === 'get' ? this.#get(prepared, values) : this.#all(prepared, values, limits, query.sql)
-    } catch (error) {
-      throw toOurError(error, query.sql)
+  async #inline (place: Inline, method: Method, query: Query, values: readonly unknown[], limits: Limits): Promise<unknown> {
+    const turn = this.#home.turns.take()
+    if (turn !== undefined) {
+      await turn
+      checkLimits(limits, query.sql)
     }
+    const prepared = place.handle.prepare(query.text)
+    const cost = prepared.cost ??= this.#home.costOf(query, values)
+    const mayMove = this.#isUntouched() || this.#mode === 'read'
+    if (!cost.isShort && mayMove) {
+      const thread = await this.#move(place, limits, query.sql)
+      if (thread !== undefined) return await this.#apart(thread, method, query, values, limits)
+    }
+    const isFirst = this.#statements++ === 0
+    const insist = (): unknown => this.#insist(query.sql, () => place.insist(method, query.text, values, limits))
+    if (!mayMove && !prepared.statement.readonly) return insist()
+    try {
+      return place.tryOut(method, prepared, values, limits)
+    } catch (error) {
+      if (isFirst) this.#statements = 0 // it has done nothing, and may be tried again
+      if (!isInterrupted(error)) throw error
+      this.#home.placement.overran(cost)
+      const thread = mayMove ? await this.#move(place, limits, query.sql) : undefined
+      if (thread !== undefined) return await this.#apart(thread, method, query, values, limits)
+      return insist()
+    }
+  }
+
+  /** Runs it here, whatever it takes. */
+  #insist<T> (sql: string, task: () => T): T {
+    const startedAt = performance.now()
+    try {
+      return task()
+    } finally {
+      const ms = performance.now() - startedAt
+      if (ms > this.#home.placement.budgetMs) this.#noteStall(sql, ms)
+    }
+  }
+
+  #noteStall (sql: string, ms: number): void {
+    this.#home.noteStall(sql, ms)
+    if (this.#hasBegun) this.#home.placement.overran(this.#home.costOfTransaction(this.#first))
+  }
+
+  async #apart (thread: Thread, method: Method, query: Query, values: readonly unknown[], limits: Limits): Promise<unknown> {
+    this.#statements++
+    const before = thread.workedMs
+    const value = await thread.execute(method, query.text, values, limits, query.sql)
+    this.#home.placement.ranApart(this.#home.costOf(query, values), thread.workedMs - before)
+    return value
   }
 
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
-    const values = this.#bind(query, params)
-    if (!this.#prepare(query).statement.reader) {
-      this.executeNow('run', query, params, limits)
-      return
-    }
-    const rows = this.#prepareCursor(query).iterate(...values) as IterableIterator<Row>
+    checkLimits(limits, query.sql)
+    const values = bind(query, params)
+    const moved = this.#place instanceof Thread ? this.#place : await this.#moveFor(this.#place, limits, query.sql)
+    this.#statements++
+    this.lease.work(query.sql)
     try {
-      while (true) {
-        const batch = this.#fetch(rows, limits, query.sql)
-        if (batch.length === 0) return
-        yield batch
-        await nextTurn()
+      for await (const rows of (moved ?? this.#place).batches(query.text, values, limits, query.sql)) {
+        this.lease.rest() // as long as its reader does something else
+        yield rows
+        this.lease.work(query.sql)
       }
+    } catch (error) {
+      throw toOurError(error, query.sql)
     } finally {
-      rows.return?.()
+      this.lease.rest()
     }
   }
 
   async exec (script: Script, limits: Limits): Promise<void> {
-    this.execNow(script, limits)
+    checkLimits(limits, script.sql)
+    refuseSession(script.sql)
+    await this.#during(script.sql, async () => {
+      const isFirst = this.#isUntouched()
+      this.#statements++
+      const place = this.#place
+      if (place instanceof Thread) await place.exec(script.sql, limits)
+      else if (!isFirst) this.#insist(script.sql, () => { place.insistOnScript(script.sql, limits) })
+      else await this.#tryScript(place, script.sql, limits)
+    })
   }
 
-  /** As `exec`, synchronously. */
-  execNow ({ sql }: Script, limits: Limits): void {
-    checkLimits(limits, sql)
-    if (this.#lease !== undefined) this.#lease.doing = sql
-    if (this.inTransaction) refusePragma(sql)
+  async #tryScript (place: Inline, sql: string, limits: Limits): Promise<void> {
     try {
-      this.#db.exec(sql)
+      place.tryScript(sql, limits)
+    } catch (error) {
+      this.#statements = 0 // it has done nothing, and may be tried again
+      if (!isInterrupted(error)) throw error
+      const thread = await this.#move(place, limits, sql)
+      this.#statements++
+      await thread?.exec(sql, limits)
+    }
+  }
+
+  cancel (): void {
+    if (this.#place instanceof Thread) this.#place.cancel() // on the main thread nothing runs while other code does
+  }
+
+  async #during<T> (sql: string, task: () => Promise<T>): Promise<T> {
+    this.lease.work(sql)
+    try {
+      return await task()
     } catch (error) {
       throw toOurError(error, sql)
+    } finally {
+      this.lease.rest()
     }
   }
 
-  #get (prepared: Prepared, values: unknown[]): Row | undefined {
-    if (prepared.needsExact) return narrowed(exactOf(prepared).get(...values) as Row | undefined)
-    const row = prepared.statement.get(...values) as Row | undefined
-    if (row === undefined || !mayBeRounded(row)) return row
-    prepared.needsExact = true
-    return prepared.statement.readonly ? this.#get(prepared, values) : row
+  // --- from the main thread into another ------------------------------------------------------------------------------------------
+
+  /** Nothing has been done yet. */
+  #isUntouched (): boolean {
+    return this.#statements === 0
   }
 
-  #all (prepared: Prepared, values: unknown[], limits: Limits, sql: string): Row[] {
-    const rows: Row[] = []
-    const statement = prepared.needsExact ? exactOf(prepared) : prepared.statement
-    for (const row of statement.iterate(...values) as IterableIterator<Row>) {
-      if (rows.length % 64 === 63) checkLimits(limits, sql)
-      if (!prepared.needsExact && mayBeRounded(row)) {
-        prepared.needsExact = true
-        break
-      }
-      rows.push(prepared.needsExact ? narrow(row) : row)
-    }
-    return statement === prepared.statement && prepared.needsExact ? this.#all(prepared, values, limits, sql) : rows
+  async #moveFor (place: Inline, limits: Limits, sql: string): Promise<Thread | undefined> {
+    return this.#isUntouched() || this.#mode === 'read' ? await this.#move(place, limits, sql) : undefined
   }
 
-  /** A statement that returns rows, for its changes: `RETURNING` has some, `SELECT` has none. */
-  #runReader (prepared: Prepared, values: unknown[]): number {
-    const result = prepared.statement.run(...values)
-    return prepared.statement.readonly ? 0 : result.changes
-  }
-
-  /** Some rows, as many as the budget of the event loop allows; none at the end. */
-  #fetch (rows: IterableIterator<Row>, limits: Limits, sql: string): Row[] {
-    checkLimits(limits, sql)
-    const until = performance.now() + this.#eventLoopBudgetMs
-    const batch: Row[] = []
+  /** Goes on in a thread; undefined when that could be told from staying. */
+  async #move (place: Inline, limits: Limits, sql: string): Promise<Thread | undefined> {
+    const isUntouched = this.#isUntouched()
+    if (isUntouched && place.inTransaction) place.control('ROLLBACK') // so that the thread can have the lock
+    const thread = await this.#home.borrowThread(this.#mode, limits, sql, this.lease)
     try {
-      do {
-        const next: IteratorResult<Row, unknown> = rows.next()
-        if (next.done === true) break
-        batch.push(narrow(next.value))
-      } while (batch.length < FETCH && performance.now() < until)
+      if (this.#hasBegun) await beginIn(thread, this.#mode, limits)
+      for (const name of this.#savepoints) await thread.exec(`SAVEPOINT ${name}`, unlimited)
     } catch (error) {
-      throw toOurError(error, sql)
+      this.#home.giveBack(thread)
+      throw error
     }
-    return batch
-  }
-
-  #bind (query: Query, params: Params): unknown[] {
-    const values = bindValues(query, params, toSqlite)
-    if (query.style === 'none' || query.style === 'positional') return values
-    const names = query.style === 'named' ? query.names : values.map((_, i) => String(i + 1))
-    return [Object.fromEntries(names.map((name, i): [string, SqliteValue] => [name, values[i] as SqliteValue]))]
-  }
-
-  #prepare (query: Query): Prepared {
-    const known = this.#prepared.get(query.sql)
-    if (known !== undefined) return known
-    try {
-      const prepared: Prepared = { statement: this.#db.prepare(query.text), exact: undefined, needsExact: false }
-      // a statement that writes cannot be read twice, so its integers are read exactly from the start
-      prepared.needsExact = prepared.statement.reader && !prepared.statement.readonly
-      this.#prepared.set(query.sql, prepared)
-      return prepared
-    } catch (error) {
-      throw toOurError(error, query.sql)
+    if (!isUntouched && this.#home.version() !== this.#version) {
+      await thread.exec('ROLLBACK', unlimited).catch(noop)
+      this.#home.giveBack(thread)
+      return undefined
     }
-  }
-
-  /** A statement of its own for a cursor, since a statement cannot be run while it is iterated over. */
-  #prepareCursor (query: Query): Sqlite.Statement<unknown[]> {
-    return this.#db.prepare(query.text).safeIntegers(true)
+    if (place.inTransaction) place.control('ROLLBACK')
+    this.#home.giveBack(place)
+    this.#place = thread
+    this.#workedBefore = thread.workedMs
+    return thread
   }
 
   // --- transactions ------------------------------------------------------------------------------------------------------------
 
   /** BEGIN, IMMEDIATE for a writer. A reader's snapshot is taken now and not at its first statement. */
-  async begin (mode: 'write' | 'read', limits: Limits): Promise<void> {
-    if (mode === 'write') {
-      await retryBusy('BEGIN IMMEDIATE', limits, () => this.#db.exec('BEGIN IMMEDIATE'))
-    } else {
-      this.#control('BEGIN')
-      this.#db.pragma('schema_version')
-    }
+  async begin (limits: Limits, first: string): Promise<void> {
+    this.#first = first
+    this.#hasBegun = true
+    await this.#during(first, async () => { await this.#begin(limits) }) // to wait for another process' lock is no idleness
   }
 
+  async #begin (limits: Limits): Promise<void> {
+    if (this.#place instanceof Thread) return await beginIn(this.#place, this.#mode, limits)
+    const place = this.#place
+    if (this.#mode === 'write') return await retryBusy('BEGIN IMMEDIATE', limits, () => { place.control('BEGIN IMMEDIATE') })
+    this.#version = this.#home.version()
+    await retryBusy('BEGIN', limits, () => { place.snapshot() })
+  }
+
+  /** Once it was sent it is waited for, whatever it takes: it cannot be stopped, and its outcome has to be told. */
   async commit (limits: Limits): Promise<void> {
-    await retryBusy('COMMIT', limits, () => this.#db.exec('COMMIT'))
+    await retryBusy('COMMIT', limits, async () => {
+      checkLimits(limits, 'COMMIT')
+      await this.#control('COMMIT')
+    })
   }
 
+  /** In a thread that cannot be stopped `release` does it, when that has ended. */
   async rollback (): Promise<void> {
-    if (this.inTransaction) this.#control('ROLLBACK')
+    if (this.inTransaction && !this.#isStuck()) await this.#control('ROLLBACK').catch(noop)
   }
 
-  /** Nothing runs while other code does: see the header. */
-  cancel (): void {}
+  #isStuck (): boolean {
+    return this.#place instanceof Thread && this.#place.isStuck
+  }
 
   async savepoint (name: string): Promise<void> {
-    this.#control(`SAVEPOINT ${name}`)
+    await this.#control(`SAVEPOINT ${name}`)
+    this.#savepoints.push(name)
   }
 
   async releaseSavepoint (name: string): Promise<void> {
-    this.#control(`RELEASE ${name}`)
+    this.#savepoints.splice(this.#savepoints.indexOf(name))
+    await this.#control(`RELEASE ${name}`)
   }
 
   async rollbackToSavepoint (name: string): Promise<void> {
-    this.#control(`ROLLBACK TO ${name}`)
-    this.#control(`RELEASE ${name}`)
+    if (this.#isStuck()) throw databaseError('timeout', `ROLLBACK TO ${name}`)
+    await this.#control(`ROLLBACK TO ${name}`)
+    await this.releaseSavepoint(name)
   }
 
   /** Looks at all rows: what SQLite counts for COMMIT can be asked by nobody else. */
   async checkDeferred (limits: Limits): Promise<void> {
     checkLimits(limits, 'COMMIT')
-    const violations = this.#db.pragma('foreign_key_check') as unknown[]
-    if (violations.length > 0) throw databaseError('foreignKey', 'COMMIT')
+    this.#statements++
+    const values: unknown[] = []
+    const found = this.#place instanceof Thread
+      ? await this.#place.execute('get', 'PRAGMA foreign_key_check', values, limits, 'COMMIT')
+      : this.#place.insist('get', 'PRAGMA foreign_key_check', values, limits)
+    if (found !== undefined) throw databaseError('foreignKey', 'COMMIT')
   }
 
   async setReadonly (isReadonly: boolean): Promise<void> {
-    this.#control(`PRAGMA query_only = ${isReadonly ? 'ON' : 'OFF'}`)
+    this.#statements++
+    await this.#control(`PRAGMA query_only = ${isReadonly ? 'ON' : 'OFF'}`)
   }
 
-  #control (sql: string): void {
+  async #control (sql: string): Promise<void> {
     try {
-      this.#db.exec(sql)
+      if (this.#place instanceof Thread) await this.#place.exec(sql, unlimited)
+      else this.#place.control(sql)
     } catch (error) {
       throw toOurError(error, sql)
     }
   }
 }
 
-/** Those that do nothing inside of a transaction, without a word, or would hold for whoever has the connection next. */
-function refusePragma (sql: string): void {
-  const match = /\bPRAGMA\s+(?:\w+\.)?(foreign_keys|journal_mode|synchronous|query_only|temp_store|locking_mode|recursive_triggers|defer_foreign_keys)\s*[=(]/i.exec(sql)
-  if (match !== null) throw new DbTransactionControl(`PRAGMA ${match[1]}`)
+const noop = (): void => {}
+
+async function beginIn (thread: Thread, mode: 'write' | 'read', limits: Limits): Promise<void> {
+  const sql = mode === 'write' ? 'BEGIN IMMEDIATE' : 'BEGIN; PRAGMA schema_version'
+  await retryBusy('BEGIN', limits, async () => {
+    try {
+      await thread.exec(sql, limits, 'BEGIN')
+    } catch (error) {
+      void thread.exec('ROLLBACK', unlimited).catch(noop) // it may have begun all the same, or may yet
+      throw error
+    }
+  })
 }
 
-function answerOf (method: Method, changes: number): RunResult | Row[] | undefined {
-  if (method === 'run') return { changes, lastInsertRowid: null }
-  return method === 'all' ? [] : undefined
-}
+const SESSION: ReadonlySet<string> = new Set(['PRAGMA', 'ATTACH', 'DETACH', 'EXPLAIN'])
 
-function exactOf (prepared: Prepared): Sqlite.Statement<unknown[]> {
-  return prepared.exact ??= prepared.statement.database.prepare(prepared.statement.source).safeIntegers(true)
-}
-
-function narrowed (row: Row | undefined): Row | undefined {
-  return row === undefined ? undefined : narrow(row)
+/** The values as SQLite takes them. Throws `TDM_ERR_DB_BIND`, and `TDM_ERR_DB_SESSION` for a statement that is about the connection. */
+export function bind (query: Query, params: Params): unknown[] {
+  if (SESSION.has(query.keyword)) refuseSession(query.sql)
+  const values = bindValues(query, params, toSqlite)
+  if (query.style === 'none' || query.style === 'positional') return values
+  const names = query.style === 'named' ? query.names : values.map((_, i) => String(i + 1))
+  return [Object.fromEntries(names.map((name, i): [string, SqliteValue] => [name, values[i] as SqliteValue]))]
 }

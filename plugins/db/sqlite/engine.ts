@@ -1,19 +1,32 @@
 /**
- * The SQLite engine: one writer behind a queue, readers beside it.
+ * The SQLite engine: one writer behind a queue, readers beside it; on the main thread what is short, in threads everything else.
  *
  * Kept true:
- *  1. There is one writer. Who wants to write waits in order, in JavaScript, not at SQLite's lock.
- *  2. Reads see committed data only: no read ever runs on the writer's connection while another's transaction is open on it.
+ *  1. There is one writer: at most one connection of this process is in a transaction that writes. Who wants to write waits in order, in JavaScript, not at SQLite's lock.
+ *  2. Reads see committed data only: no read ever runs on a writer's connection while another's transaction is open on it.
  *  3. A connection with an open cursor or read transaction is lent to that alone, since it holds a snapshot.
- *  4. Readers are closed before the writer, so that the last connection can put the WAL away.
+ *  4. The main thread runs nothing longer than the budget, but for later statements of a transaction that writes (see connection.ts); without a watchdog it runs nothing.
+ *  5. Threads are started on demand and given tasks only when they are idle. Readers are closed before the writers, so that the last connection can put the WAL away, and
+ *     that is done in a thread if there is much of it.
  */
-import { DbClosed, databaseError } from '../../errors.ts'
+import { statSync } from 'node:fs'
+import { DbClosed, DbCursorExpired, databaseError } from '../../errors.ts'
 import { Gate, type GateLease } from '../gate.ts'
+import { Placement, type Cost } from '../placement.ts'
+import { checkLimits, watchLimits } from '../scope.ts'
 import { createParser, sqliteTokens, type Dialect } from '../sql.ts'
-import type { BeginOptions, Connection, Engine, Limits, Method, Params, Query, Row, Script } from '../types.ts'
-import { SqliteConnection } from './connection.ts'
-import { openConnection, resolveFile, type SqliteFile, type SqliteSettings } from './open.ts'
+import type { BackupOptions, BackupResult, BeginOptions, Connection, Engine, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
+import { expectedBytes, partialPathOf, watchBackup } from './backup.ts'
+import { bind, SqliteConnection, type Home } from './connection.ts'
+import { toOurError } from './errors.ts'
+import { Handle, type Prepared } from './handle.ts'
+import { Inline, isInterrupted } from './inline.ts'
+import { Maintenance } from './maintenance.ts'
+import { openConnection, resolveFile, warnOfFile, type SqliteFile, type SqliteSettings } from './open.ts'
 import { retryBusy } from './retry.ts'
+import { startThread, unlimited, type Thread } from './thread.ts'
+import { Turns } from './turns.ts'
+import { loadWatchdog, watchdogProblem } from './watchdog.ts'
 
 const dialect: Dialect = {
   tokens: sqliteTokens,
@@ -21,87 +34,536 @@ const dialect: Dialect = {
   placeholder: (_, name) => name === undefined ? '?' : /^\d/.test(name) ? `$${name}` : `:${name}`
 }
 
+/** A file up to this size has no statement that is worth a look at its plan. */
+const SMALL_BYTES = 4e6
+/** To recover or to put away a WAL up to this size takes a few ms. */
+const SMALL_WAL_BYTES = 1e6
+/** How long a closing thread may take before it is left to itself. */
+const END_MS = 400
+
 /** Opens the file. Throws `TDM_ERR_DB_OPEN`. */
-export async function openSqlite (settings: SqliteSettings): Promise<Engine> {
+export async function openSqlite (settings: SqliteSettings, log: Log): Promise<Engine> {
   const file = resolveFile(settings)
-  let writer: SqliteConnection | undefined
+  const opener = new Opener(file, settings)
   try {
-    writer = settings.readonly ? undefined : await connect(file, settings, false) // first, since it makes the file
-    return new SqliteEngine(file, settings, writer, await connect(file, settings, true))
+    return new SqliteEngine(opener, log, await opener.open())
   } catch (error) {
-    writer?.close()
     file.dispose()
     throw error
   }
 }
 
-/** While another process makes the file or recovers it, it cannot be opened. */
-async function connect ({ path }: SqliteFile, settings: SqliteSettings, readonly: boolean): Promise<SqliteConnection> {
-  const limits = { deadline: performance.now() + settings.acquireTimeoutMs, signal: undefined, held: [] }
-  return new SqliteConnection(await retryBusy(path, limits, () => openConnection(path, settings, readonly)), settings.eventLoopBudgetMs)
+/** The connections that are there from the start. */
+interface Connections { readonly reader: Inline, readonly writer: Inline | undefined, readonly writerThread: Thread | undefined }
+
+/** Makes connections to one file. */
+class Opener {
+  readonly file: SqliteFile
+  readonly settings: SqliteSettings
+
+  constructor (file: SqliteFile, settings: SqliteSettings) {
+    this.file = file
+    this.settings = settings
+  }
+
+  /** The writer first, since it makes the file; a thread before it, if there is much to recover. */
+  async open (): Promise<Connections> {
+    const { readonly } = this.settings
+    const writerThread = !readonly && this.walBytes() > SMALL_WAL_BYTES ? await this.thread(false, undefined) : undefined
+    let writer: Inline | undefined
+    try {
+      writer = readonly ? undefined : await this.inline(false)
+      return { reader: await this.inline(true), writer, writerThread }
+    } catch (error) {
+      writer?.handle.close()
+      await writerThread?.end(END_MS)
+      throw error
+    }
+  }
+
+  /** While another process makes the file or recovers it, it cannot be opened. */
+  async inline (readonly: boolean, share = 1): Promise<Inline> {
+    const settings = { ...this.settings, cacheBytes: this.settings.cacheBytes / share }
+    const limits = { ...unlimited, deadline: performance.now() + settings.acquireTimeoutMs }
+    return await retryBusy(this.file.path, limits, () => {
+      const db = openConnection(this.file.path, settings, readonly)
+      const watchdog = settings.watchdog === 'on' ? loadWatchdog(db) : undefined
+      watchdog?.limitLength(settings.maxLengthBytes)
+      return new Inline(new Handle(db, watchdog), settings.eventLoopBudgetMs, settings.result)
+    })
+  }
+
+  async thread (readonly: boolean, main: Inline | undefined): Promise<Thread> {
+    return await startThread({ path: this.file.path, settings: this.settings, readonly }, main?.handle.watchdog, this.settings.result)
+  }
+
+  walBytes (): number {
+    return sizeOf(`${this.file.path}-wal`)
+  }
 }
 
-class SqliteEngine implements Engine {
+class SqliteEngine implements Engine, Home {
   readonly name = 'sqlite'
   readonly parser = createParser(dialect)
-  readonly #file: SqliteFile
+  readonly placement: Placement
+  readonly turns: Turns
+  readonly #opener: Opener
   readonly #settings: SqliteSettings
   /** For reads on their own; on the main thread, never lent. */
-  readonly #inline: SqliteConnection
-  readonly #writer: SqliteConnection | undefined
-  readonly #idleReaders: SqliteConnection[] = []
-  readonly #readers = new Set<SqliteConnection>()
+  readonly #reader: Inline
+  readonly #writer: Inline | undefined
   readonly #writerGate: Gate
-  readonly #readerGate: Gate
+  readonly #snapshotGate: Gate
+  readonly #threadGate: Gate
+  readonly #maintenance: Maintenance
+  #writerThread: Promise<Thread> | undefined
+  readonly #snapshots = new Set<Inline>()
+  readonly #idleSnapshots: Inline[] = []
+  readonly #threads = new Map<Thread, GateLease | undefined>()
+  readonly #idleThreads: Thread[] = []
+  readonly #waitingForThread: Array<(thread: Thread | undefined) => void> = []
+  readonly #starting = new Set<Promise<Thread>>()
+  /** Of readers that are not in `#threads` any more. */
+  readonly #ending = new Set<Promise<void>>()
+  readonly #stalls = { count: 0, longestMs: 0 }
+  #size = { bytes: 0, at: -Infinity }
   #closing: Promise<void> | undefined
+  /** Nothing may begin any more, whatever it belongs to. */
+  #hasEnded = false
 
-  constructor (file: SqliteFile, settings: SqliteSettings, writer: SqliteConnection | undefined, inline: SqliteConnection) {
-    this.#file = file
+  constructor (opener: Opener, log: Log, { reader, writer, writerThread }: Connections) {
+    const { settings } = opener
+    this.#opener = opener
     this.#settings = settings
+    this.#reader = reader
     this.#writer = writer
-    this.#inline = inline
-    this.#writerGate = new Gate(1, settings.acquireTimeoutMs)
-    this.#readerGate = new Gate(settings.readers, settings.acquireTimeoutMs)
+    this.#writerThread = writerThread === undefined ? undefined : Promise.resolve(writerThread)
+    writerThread?.watch(reader.handle.watchdog)
+    this.placement = new Placement(reader.handle.watchdog === undefined ? 0 : settings.eventLoopBudgetMs)
+    this.turns = new Turns(settings.eventLoopBudgetMs)
+    this.#writerGate = new Gate(1, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
+    this.#snapshotGate = new Gate(settings.smallConnections, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
+    this.#threadGate = new Gate(settings.readers, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
+    this.#maintenance = new Maintenance(this, settings, log)
+    reader.handle.watchdog?.limitHeap(settings.hardHeapBytes)
+    if (settings.watchdog === 'on' && reader.handle.watchdog === undefined) log.warn({ reason: watchdogProblem() }, 'SQLite runs without its watchdog: every statement in a thread, and none can be stopped')
+    warnOfFile(opener.file.path, log)
   }
 
   // --- on their own ------------------------------------------------------------------------------------------------------------
 
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     if (this.#closing !== undefined) throw new DbClosed()
-    if (this.#inline.reads(query)) return this.#inline.executeNow(method, query, params, limits)
-    return await this.#withWriter(query.sql, limits, writer => retryBusy(query.sql, limits, () => writer.executeNow(method, query, params, limits)))
+    checkLimits(limits, query.sql)
+    const values = bind(query, params)
+    try {
+      const prepared = this.#reader.handle.prepare(query.text)
+      if (!prepared.statement.readonly) return await this.#writeAlone(method, query, params, limits)
+      const cost = prepared.cost ??= this.costOf(query, values)
+      if (cost.isShort) {
+        const turn = this.turns.take()
+        if (turn !== undefined) {
+          await turn
+          checkLimits(limits, query.sql)
+        }
+        const result = this.#tryOut(cost, method, prepared, values, limits)
+        if (result !== OVERRAN) return result
+      }
+      return await this.#readApart(cost, method, query, values, limits)
+    } catch (error) {
+      throw toOurError(error, query.sql)
+    }
+  }
+
+  #tryOut (cost: Cost, method: Method, prepared: Prepared, values: readonly unknown[], limits: Limits): unknown {
+    for (let tries = 1; ; tries++) {
+      try {
+        const result = this.#reader.tryOut(method, prepared, values, limits)
+        cost.shortRuns++
+        return result
+      } catch (error) {
+        if (!isInterrupted(error)) throw error
+        if (tries === 1 && this.placement.mayTryAgain(cost)) continue
+        this.placement.overran(cost)
+        return OVERRAN
+      }
+    }
+  }
+
+  async #readApart (cost: Cost, method: Method, query: Query, values: readonly unknown[], limits: Limits): Promise<unknown> {
+    const thread = await this.borrowThread('read', limits, query.sql)
+    const before = thread.workedMs
+    try {
+      const value = await thread.execute(method, query.text, values, limits, query.sql)
+      this.placement.ranApart(cost, thread.workedMs - before)
+      return value
+    } finally {
+      this.giveBack(thread)
+    }
   }
 
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
     if (this.#closing !== undefined) throw new DbClosed()
-    const mode = this.#inline.reads(query) ? 'read' : 'write'
-    const connection = await this.#acquire(mode, limits, query.sql)
+    const values = bind(query, params)
+    if (this.#reads(query)) yield * this.#readBatches(query, values, limits)
+    else yield * this.#writeBatches(query, params, limits)
+  }
+
+  #reads ({ sql, text }: Query): boolean {
     try {
-      yield * connection.batches(query, params, limits)
+      return this.#reader.handle.prepare(text).statement.readonly
+    } catch (error) {
+      throw toOurError(error, sql)
+    }
+  }
+
+  async * #writeBatches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
+    const connection = await this.#borrowWriter({ mode: 'write', isolation: undefined }, limits, query.sql)
+    const release = (): void => { connection.release() }
+    yield * this.#untilExpired(this.#batchesOf(connection, query, params, limits), query.sql, noop, release) // to stop it would undo it
+  }
+
+  async * #batchesOf (connection: SqliteConnection, query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
+    let batches = connection.batches(query, params, limits)
+    try {
+      let next = await retryBusy(query.sql, limits, async () => {
+        batches = connection.batches(query, params, limits)
+        return await batches.next()
+      })
+      for (; next.done !== true; next = await batches.next()) yield next.value
     } finally {
-      connection.release()
+      await batches.return(undefined)
+    }
+  }
+
+  async * #readBatches (query: Query, values: readonly unknown[], limits: Limits): AsyncGenerator<Row[], undefined> {
+    const thread = await this.borrowThread('read', limits, query.sql)
+    const cancel = (): void => { thread.cancel() }
+    yield * this.#untilExpired(thread.batches(query.text, values, limits, query.sql), query.sql, cancel, () => { this.giveBack(thread) })
+  }
+
+  /** A reader that is slow keeps a snapshot, and with it the WAL from being put away, or others from writing; so there is an end to that. */
+  async * #untilExpired (batches: AsyncGenerator<Row[], undefined>, sql: string, cancel: () => void, release: () => void): AsyncGenerator<Row[], undefined> {
+    const { cursorTimeoutMs } = this.#settings
+    let expired: Error | undefined
+    let isBack = false
+    const giveBack = async (): Promise<void> => {
+      await batches.return(undefined).catch(noop)
+      if (!isBack) release()
+      isBack = true
+    }
+    const timer = cursorTimeoutMs === Infinity ? undefined : setTimeout(() => {
+      expired = new DbCursorExpired(cursorTimeoutMs)
+      cancel()
+      void giveBack()
+    }, cursorTimeoutMs)
+    try {
+      for (;;) {
+        const next = await batches.next()
+        if (expired !== undefined) throw expired
+        if (next.done === true) return
+        yield next.value
+      }
+    } catch (error) {
+      throw expired ?? toOurError(error, sql)
+    } finally {
+      clearTimeout(timer)
+      await giveBack()
     }
   }
 
   async exec (script: Script, limits: Limits): Promise<void> {
     await this.#withWriter(script.sql, limits, async writer => {
-      if (script.statements <= 1) return await retryBusy(script.sql, limits, () => { writer.execNow(script, limits) })
-      await writer.begin('write', limits)
-      writer.execNow(script, limits)
+      if (script.statements <= 1) return await retryBusy(script.sql, limits, async () => { await writer.exec(script, limits) })
+      await writer.begin(limits, script.sql)
+      await writer.exec(script, limits)
       await writer.commit(limits)
     })
   }
 
+  async #writeAlone (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
+    return await this.#withWriter(query.sql, limits, async writer => await retryBusy(query.sql, limits, async () => await writer.execute(method, query, params, limits)))
+  }
+
+  async #withWriter<T> (sql: string, limits: Limits, task: (writer: SqliteConnection) => Promise<T>): Promise<T> {
+    const connection = await this.#borrowWriter({ mode: 'write', isolation: undefined }, limits, sql)
+    try {
+      return await task(connection)
+    } finally {
+      connection.release()
+    }
+  }
+
   // --- transactions --------------------------------------------------------------------------------------------------------------
 
-  async begin ({ mode }: BeginOptions, limits: Limits): Promise<Connection> {
-    const connection = await this.#acquire(mode, limits, `BEGIN (${mode})`)
+  async begin (options: BeginOptions, limits: Limits, first: string): Promise<Connection> {
+    const connection = options.mode === 'write' ? await this.#borrowWriter(options, limits, first, true) : await this.#borrowReader(options, limits, first)
     try {
-      await connection.begin(mode, limits)
+      await connection.begin(limits, first)
       return connection
     } catch (error) {
       connection.release()
       throw error
+    }
+  }
+
+  async #borrowWriter ({ expire }: BeginOptions, limits: Limits, sql: string, isTransaction = false): Promise<SqliteConnection> {
+    const lease = await this.#writerGate.acquire(limits, sql)
+    try {
+      if (this.#writer === undefined) throw databaseError('readonly', sql)
+      // with synchronous=full COMMIT waits for the disk
+      const isInline = this.#settings.synchronous === 'normal' && (isTransaction ? this.#startsShort(sql) : this.placement.budgetMs > 0)
+      const place = isInline ? this.#writer : await this.borrowThread('write', limits, sql)
+      lease.expire = expire
+      return new SqliteConnection(this, 'write', place, lease, () => {
+        this.#maintenance.wake()
+        this.#writerGate.release(lease)
+      })
+    } catch (error) {
+      this.#writerGate.release(lease)
+      throw error
+    }
+  }
+
+  async #borrowReader ({ expire }: BeginOptions, limits: Limits, sql: string): Promise<SqliteConnection> {
+    const lease = await this.#snapshotGate.acquire(limits, sql)
+    try {
+      const place = this.#startsShort(sql) ? await this.#borrowSnapshot() : await this.borrowThread('read', limits, sql, lease)
+      lease.expire = expire
+      return new SqliteConnection(this, 'read', place, lease, () => { this.#snapshotGate.release(lease) })
+    } catch (error) {
+      this.#snapshotGate.release(lease)
+      throw error
+    }
+  }
+
+  /** Of a transaction that begins with this statement. */
+  #startsShort (first: string): boolean {
+    return this.placement.find(first)?.isShort !== false && this.costOfTransaction(first).isShort
+  }
+
+  // --- what connections ask of it --------------------------------------------------------------------------------------------------
+
+  costOf (query: Query, values: readonly unknown[]): Cost {
+    return this.placement.costOf(query.sql, () => this.#isSmall() || this.#isSearch(query.text, values))
+  }
+
+  costOfTransaction (first: string): Cost {
+    return this.placement.costOf(`BEGIN; ${first}`, () => true)
+  }
+
+  #isSearch (text: string, values: readonly unknown[]): boolean {
+    try {
+      return this.#reader.handle.isSearch(text, values)
+    } catch {
+      return true // a table that its transaction has just made
+    }
+  }
+
+  #isSmall (): boolean {
+    const now = performance.now()
+    if (now - this.#size.at > 1000) this.#size = { bytes: sizeOf(this.#opener.file.path) + this.#opener.walBytes(), at: now }
+    return this.#size.bytes < SMALL_BYTES
+  }
+
+  version (): unknown {
+    try {
+      return this.#reader.handle.pragma('data_version')
+    } catch {
+      return Symbol('unknown') // like no other
+    }
+  }
+
+  noteStall (_sql: string, ms: number): void {
+    this.#stalls.count++
+    this.#stalls.longestMs = Math.max(this.#stalls.longestMs, ms)
+  }
+
+  // --- places ----------------------------------------------------------------------------------------------------------------------
+
+  async #borrowSnapshot (): Promise<Inline> {
+    const idle = this.#idleSnapshots.pop()
+    if (idle !== undefined) return idle
+    const snapshot = await this.#opener.inline(true, this.#settings.smallConnections)
+    this.#snapshots.add(snapshot)
+    return snapshot
+  }
+
+  /** The writer's thread for who holds the writer's place, or a reader's. `leader`: the lease that it is held with. */
+  async borrowThread (mode: 'write' | 'read', limits: Limits, sql: string, leader?: GateLease): Promise<Thread> {
+    if (this.#hasEnded) throw new DbClosed()
+    if (mode === 'write') return await this.writerThread().catch((error: unknown) => { throw toOurError(error, sql) })
+    const lease = await this.#threadGate.acquire(limits, sql)
+    lease.leader = leader
+    try {
+      const thread = await this.#takeThread(limits, sql)
+      this.#threads.set(thread, lease)
+      return thread
+    } catch (error) {
+      this.#threadGate.release(lease)
+      throw toOurError(error, sql)
+    }
+  }
+
+  /** One that is idle. Threads that are stuck in something that cannot be stopped do not count, up to a second set of them. */
+  async #takeThread (limits: Limits, sql: string): Promise<Thread> {
+    for (let idle = this.#idleThreads.pop(); idle !== undefined; idle = this.#idleThreads.pop()) {
+      if (idle.isAlive) return idle
+      this.#threads.delete(idle)
+    }
+    if (this.#threads.size + this.#starting.size < 2 * this.#settings.readers) return await this.#startReader(limits, sql)
+    return await this.#waitForThread(limits, sql) ?? await this.#startReader(limits, sql)
+  }
+
+  async #waitForThread (limits: Limits, sql: string): Promise<Thread | undefined> {
+    const { promise, resolve, reject } = Promise.withResolvers<Thread | undefined>()
+    const unwatch = watchLimits(limits, sql, error => {
+      this.#waitingForThread.splice(this.#waitingForThread.indexOf(resolve), 1)
+      reject(error)
+    })
+    this.#waitingForThread.push(resolve)
+    return await promise.finally(unwatch)
+  }
+
+  /** That takes a while; who cannot wait so long leaves the thread to others. */
+  async #startReader (limits: Limits, sql: string): Promise<Thread> {
+    if (this.#hasEnded) throw new DbClosed()
+    const starting = this.#opener.thread(true, this.#reader).finally(() => { this.#starting.delete(starting) })
+    this.#starting.add(starting)
+    const { promise: expired, reject: expire } = Promise.withResolvers<never>()
+    const unwatch = watchLimits(limits, sql, expire)
+    try {
+      const thread = await Promise.race([starting, expired])
+      this.#threads.set(thread, undefined)
+      return thread
+    } catch (error) {
+      void starting.then(thread => {
+        this.#threads.set(thread, undefined)
+        this.#putBack(thread)
+      }, noop)
+      throw error
+    } finally {
+      unwatch()
+    }
+  }
+
+  async writerThread (): Promise<Thread> {
+    this.#writerThread ??= this.#opener.thread(false, this.#reader).catch((error: unknown) => {
+      this.#writerThread = undefined
+      throw error
+    })
+    const thread = await this.#writerThread
+    if (thread.isAlive) return thread
+    this.#writerThread = undefined
+    return await this.writerThread()
+  }
+
+  giveBack (place: Inline | Thread): void {
+    if (place instanceof Inline) {
+      if (place !== this.#writer) this.#idleSnapshots.push(place)
+      return
+    }
+    this.#maintenance.wake()
+    const lease = this.#threads.get(place)
+    if (lease === undefined) return // the writer's
+    this.#threads.set(place, undefined)
+    const release = (): void => { this.#threadGate.release(lease) }
+    if (place.isStuck) release() // others need not wait for it
+    const putBack = (): void => {
+      this.#putBack(place)
+      release()
+    }
+    if (place.isIdle) putBack()
+    else void place.settled.then(putBack)
+  }
+
+  #putBack (thread: Thread): void {
+    if (!thread.isAlive) this.#threads.delete(thread)
+    const next = this.#waitingForThread.shift()
+    if (next !== undefined) next(thread.isAlive ? thread : undefined)
+    else if (thread.isAlive && this.#usable > this.#settings.readers) this.#endReader(thread) // of the second set
+    else if (thread.isAlive) this.#idleThreads.push(thread)
+  }
+
+  /** Threads that are not stuck. */
+  get #usable (): number {
+    return [...this.#threads.keys()].reduce((usable, { isStuck }) => isStuck ? usable : usable + 1, 0)
+  }
+
+  /** Its place is free at once: whoever comes next must not wait for it. */
+  #endReader (thread: Thread): void {
+    this.#threads.delete(thread)
+    const ended = thread.end(END_MS)
+    this.#ending.add(ended)
+    void ended.finally(() => { this.#ending.delete(ended) })
+  }
+
+  // --- what maintenance asks of it ---------------------------------------------------------------------------------------------------
+
+  walBytes (): number {
+    return this.#writer === undefined ? 0 : this.#opener.walBytes()
+  }
+
+  /** Takes idle threads out of use while `task` runs. */
+  async withIdleThreads (wanted: (thread: Thread) => boolean, task: (thread: Thread) => Promise<void>): Promise<void> {
+    for (const thread of this.#idleThreads.filter(wanted)) {
+      const index = this.#idleThreads.indexOf(thread)
+      if (index === -1) continue
+      this.#idleThreads.splice(index, 1)
+      await task(thread).catch(noop)
+      this.#putBack(thread)
+    }
+  }
+
+  /** The writer's thread, while nobody writes. Undefined: there is none, or none was started. */
+  async withWriterThread<T> (limits: Limits, task: (thread: Thread) => Promise<T>): Promise<T> {
+    const lease = await this.#writerGate.acquire(limits, 'maintenance')
+    try {
+      return await task(await this.writerThread())
+    } finally {
+      this.#writerGate.release(lease)
+    }
+  }
+
+  /** The writer's thread if it runs and has nothing to do. */
+  async idleWriterThread (): Promise<Thread | undefined> {
+    const thread = await this.#writerThread?.catch(noop)
+    return thread?.isAlive === true && thread.isIdle && !thread.inTransaction ? thread : undefined
+  }
+
+  get threadCount (): number {
+    return this.#threads.size
+  }
+
+  // --- operations ----------------------------------------------------------------------------------------------------------------------
+
+  async backup (target: string, { overwrite = false, onProgress }: BackupOptions, limits: Limits): Promise<BackupResult> {
+    const startedAt = performance.now()
+    const partialPath = partialPathOf(target)
+    const thread = await this.borrowThread('read', limits, 'backup')
+    const unwatch = onProgress === undefined ? noop : watchBackup(partialPath, expectedBytes(name => this.#reader.handle.pragma(name)), onProgress)
+    try {
+      const bytes = await thread.run({ kind: 'backup', target, overwrite, partialPath }, limits, 'backup') as number
+      return { bytes, durationMs: performance.now() - startedAt }
+    } finally {
+      unwatch()
+      this.giveBack(thread)
+    }
+  }
+
+  status (): EngineStatus {
+    const { watchdog } = this.#reader.handle
+    return {
+      statements: this.placement.list().map(({ sql, isShort, why, runs, meanMs, overruns }) => ({ sql, runs: isShort ? 'inline' : 'apart', why, apart: { runs, meanMs }, overruns })),
+      queues: { writer: this.#writerGate.load, snapshots: this.#snapshotGate.load, threads: this.#threadGate.load },
+      sqlite: {
+        watchdog: watchdog === undefined ? watchdogProblem() ?? 'off' : 'on',
+        threads: this.#threads.size,
+        idleThreads: this.#idleThreads.length,
+        stalls: { ...this.#stalls },
+        walBytes: this.walBytes(),
+        anonymousBytes: this.#reader.handle.isOpen ? watchdog?.anonBytes() : undefined
+      }
     }
   }
 
@@ -110,49 +572,36 @@ class SqliteEngine implements Engine {
   }
 
   async #close (graceMs: number): Promise<void> {
-    await Promise.all([this.#writerGate.close(graceMs), this.#readerGate.close(graceMs)])
-    for (const reader of this.#readers) reader.close()
-    this.#inline.close()
+    const maintained = this.#maintenance.stop()
+    await Promise.all([this.#writerGate, this.#snapshotGate, this.#threadGate].map(async gate => { await gate.close(graceMs) }))
+    this.#hasEnded = true
+    for (const next of this.#waitingForThread.splice(0)) next(undefined)
+    await Promise.allSettled(this.#starting)
+    await maintained
+    const writerThread = await this.#lastThread()
+    writerThread?.stop()
+    await Promise.all([...this.#ending, ...[...this.#threads.keys()].map(async thread => { await thread.end(END_MS) })])
+    this.#threads.clear()
+    this.#idleThreads.length = 0
+    for (const place of [...this.#snapshots, this.#reader]) place.close()
     this.#writer?.close()
-    this.#file.dispose()
+    await writerThread?.end(END_MS)
+    this.#opener.file.dispose()
   }
 
-  // --- connections ---------------------------------------------------------------------------------------------------------------
-
-  async #withWriter<T> (sql: string, limits: Limits, task: (writer: SqliteConnection) => Promise<T>): Promise<T> {
-    const writer = await this.#acquire('write', limits, sql)
-    try {
-      return await task(writer)
-    } finally {
-      writer.release()
-    }
+  /** Who closes last puts the WAL away: a thread, if there is much of it. */
+  async #lastThread (): Promise<Thread | undefined> {
+    if (this.#writerThread === undefined && this.walBytes() <= SMALL_WAL_BYTES) return undefined
+    return await this.writerThread().catch(noop)
   }
+}
 
-  /** The writer, or a reader, lent to the caller until `release`. */
-  async #acquire (mode: 'write' | 'read', limits: Limits, sql: string): Promise<SqliteConnection> {
-    const gate = mode === 'write' ? this.#writerGate : this.#readerGate
-    const lease = await gate.acquire(limits, sql)
-    try {
-      return mode === 'write' ? this.#lendWriter(lease, sql) : await this.#lendReader(lease)
-    } catch (error) {
-      gate.release(lease)
-      throw error
-    }
-  }
+/** No result of a statement is this. */
+const OVERRAN = Symbol('it took longer than the budget')
 
-  #lendWriter (lease: GateLease, sql: string): SqliteConnection {
-    if (this.#writer === undefined) throw databaseError('readonly', sql)
-    this.#writer.lend(lease, () => { this.#writerGate.release(lease) })
-    return this.#writer
-  }
+const noop = (): undefined => undefined
 
-  async #lendReader (lease: GateLease): Promise<SqliteConnection> {
-    const reader = this.#idleReaders.pop() ?? await connect(this.#file, this.#settings, true)
-    this.#readers.add(reader)
-    reader.lend(lease, () => {
-      this.#idleReaders.push(reader)
-      this.#readerGate.release(lease)
-    })
-    return reader
-  }
+/** Of a file that may not be there. Looks at its entry, and never opens it. */
+function sizeOf (path: string): number {
+  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }

@@ -1,5 +1,5 @@
 /** SQLite's errors as ours: the same mistake has the same kind as on PostgreSQL. */
-import { databaseError, isOurs, type ErrorKind } from '../../errors.ts'
+import { databaseError, DbClosed, isOurs, type ErrorKind } from '../../errors.ts'
 
 /** By extended result code (https://sqlite.org/rescode.html); a code that is not here is looked up by its primary code. */
 const kinds: Readonly<Record<string, ErrorKind>> = {
@@ -31,14 +31,30 @@ export function isBusy (error: unknown): boolean {
   return code.startsWith('SQLITE_BUSY') && code !== 'SQLITE_BUSY_SNAPSHOT'
 }
 
+/** Ours, with the stack of whoever calls. */
 export function toOurError (error: unknown, sql: string): Error {
-  if (isOurs(error)) return error
+  return withCaller(isOurs(error) ? error : translate(error, sql))
+}
+
+function translate (error: unknown, sql: string): Error {
+  if (error instanceof TypeError && error.message === 'The database connection is not open') return new DbClosed({ cause: error })
   return databaseError(kindOf(error), sql, { cause: error })
+}
+
+/** The stack of an error from a thread ends where its answer came in, and another one is cut before it leaves the engine. */
+function withCaller (error: Error): Error {
+  const caller: { stack?: string } = {}
+  Error.captureStackTrace(caller, toOurError)
+  const stack = error.stack ?? ''
+  const missing = (caller.stack ?? '').split('\n').slice(1).filter(line => !stack.includes(line.trim()))
+  error.stack = [stack, ...missing].join('\n')
+  return error
 }
 
 function kindOf (error: unknown): ErrorKind {
   const code = codeOf(error)
   const known = kinds[code] ?? kinds[code.split('_', 2).join('_')]
-  // better-sqlite3 refuses more than one statement, or none, with errors of its own
+  // better-sqlite3 refuses some things with errors of its own: what is too long to be bound; more than one statement, or none
+  if (error instanceof RangeError && error.message.endsWith('too big')) return 'memory'
   return known ?? (error instanceof RangeError ? 'syntax' : 'other')
 }

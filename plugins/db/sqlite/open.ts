@@ -7,7 +7,10 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import { DbOpen } from '../../errors.ts'
+import type { ResultLimits } from '../result.ts'
+import type { Log } from '../types.ts'
 import { codeOf } from './errors.ts'
+import { networkFileSystem, otherLibraries } from './file.ts'
 
 export interface SqliteSettings {
   /** A file, or ':memory:' for a database that lives as long as it is open (a file in a private temporary folder, so that several connections can share it). */
@@ -18,11 +21,28 @@ export interface SqliteSettings {
   readonly cacheBytes: number
   readonly tempStore: 'file' | 'memory'
   readonly synchronous: 'normal' | 'full'
-  /** Connections for read transactions and cursors. */
+  /** Threads that read, at most. */
   readonly readers: number
+  /** Connections for short read transactions on the main thread, at most; with a cache that is so much smaller. */
+  readonly smallConnections: number
   readonly acquireTimeoutMs: number
-  /** How long the event loop may be kept by reading rows before others get a turn. */
+  /** After how long without work a thread ends. */
+  readonly idleTimeoutMs: number
+  /** After how long without a statement a transaction is rolled back when others wait. */
+  readonly txIdleTimeoutMs: number
+  /** How long a cursor outside of transactions may keep its snapshot. */
+  readonly cursorTimeoutMs: number
+  /** How long one statement may keep the event loop. */
   readonly eventLoopBudgetMs: number
+  readonly result: ResultLimits
+  readonly hardHeapBytes: number
+  /** The longest text, blob or row. */
+  readonly maxLengthBytes: number
+  /** From this size of the WAL on there are checkpoints. */
+  readonly walBytes: number
+  readonly watchdog: 'on' | 'off'
+  /** When the planner's statistics are looked after first; then daily. */
+  readonly optimizeAfterMs: number
 }
 
 export interface SqliteFile {
@@ -74,6 +94,7 @@ function configure (db: Sqlite.Database, settings: SqliteSettings, readonly: boo
   db.pragma('foreign_keys = ON')
   if (!readonly && db.pragma('journal_mode', { simple: true }) !== 'wal') db.pragma('journal_mode = WAL')
   db.pragma(`synchronous = ${settings.synchronous}`)
+  if (!settings.readonly) db.pragma('wal_autocheckpoint = 0') // see maintenance.ts
   db.prepare('SELECT count(*) FROM sqlite_schema').get() // reads the header: a file that is no database is found now
 }
 
@@ -99,4 +120,12 @@ function explain (error: unknown): string {
   if (code.startsWith('SQLITE_BUSY')) return 'another process holds it exclusively. End that process, or wait until it is done.'
   if (code === 'SQLITE_FULL') return 'the disk is full.'
   return 'SQLite refused it; its error is the cause of this one.'
+}
+
+/** Says what can be known of a file that is in danger. To be called when it is open. */
+export function warnOfFile (path: string, log: Log): void {
+  const system = networkFileSystem(path)
+  if (system !== undefined) log.warn({ path, system }, 'the SQLite database is on a network file system, whose locks and shared memory cannot be relied on: it may be damaged. Use a local disk, or PostgreSQL')
+  const libraries = otherLibraries(path)
+  if (libraries.length > 0) log.warn({ path, libraries }, 'another SQLite library of this process has the same database open: closing it drops our locks, and the database may be damaged. Use one library for one file')
 }

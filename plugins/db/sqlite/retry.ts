@@ -9,11 +9,11 @@ import { isBusy, toOurError } from './errors.ts'
 const BACK_OFF_MS = [1, 2, 5, 10, 15, 20, 25, 25, 25, 50, 50, 100]
 
 /** Tries again while another process holds the lock. `attempt` does nothing when it fails that way. Throws ours, of kind `busy` when the deadline comes first. */
-export async function retryBusy<T> (sql: string, limits: Limits, attempt: () => T): Promise<T> {
+export async function retryBusy<T> (sql: string, limits: Limits, attempt: () => T | Promise<T>): Promise<T> {
   let busy: unknown
   for (let tries = 0; ; tries++) {
     try {
-      return attempt()
+      return await attempt()
     } catch (error) {
       if (!isBusy(error)) throw toOurError(busy !== undefined && errorKind(error) === 'timeout' ? busy : error, sql) // the time was lost waiting
       busy = error

@@ -41,3 +41,17 @@ export function narrow (row: Row): Row {
   }
   return row
 }
+
+export function isWithBlobs (row: Row): boolean {
+  for (const name in row) if (row[name] instanceof Uint8Array) return true
+  return false
+}
+
+/** A row that has come from another thread, where a Buffer arrives as the bytes that it is. Changes the row. */
+export function withBuffers (row: Row): Row {
+  for (const name in row) {
+    const column = row[name]
+    if (column instanceof Uint8Array) row[name] = Buffer.from(column.buffer, column.byteOffset, column.byteLength)
+  }
+  return row
+}

@@ -7,9 +7,8 @@
 import fc from 'fast-check'
 import t from 'tap'
 import { createDatabase } from '../../../plugins/db/database.ts'
-import { openPostgres } from '../../../plugins/db/postgres/engine.ts'
-import { openSqlite } from '../../../plugins/db/sqlite/engine.ts'
-import type { Database, Engine, EngineName, Transaction } from '../../../plugins/db/types.ts'
+import { openEngine } from '../../../plugins/db/open.ts'
+import type { Database, Transaction } from '../../../plugins/db/types.ts'
 import { collectLog, configFor, deferred, engines, freshUrl } from '../../helper/db.ts'
 import { countTransactions } from '../../helper/recording.ts'
 
@@ -93,18 +92,15 @@ function firstFailure (results: Array<PromiseSettledResult<void>>): void {
   for (const result of results) if (result.status === 'rejected') throw result.reason
 }
 
-async function openCounted (engine: EngineName, url: string): Promise<ReturnType<typeof countTransactions>> {
-  const { database, sqlite, acquireTimeoutMs, idleTimeoutMs, eventLoopBudgetMs } = configFor(url)
-  const opened: Engine = engine === 'sqlite'
-    ? await openSqlite({ ...database, ...sqlite, readers: CONNECTIONS, acquireTimeoutMs, eventLoopBudgetMs })
-    : await openPostgres({ ...database, maxConnections: CONNECTIONS, lifetimeMs: Infinity, acquireTimeoutMs, idleTimeoutMs }, collectLog())
+async function openCounted (url: string): Promise<ReturnType<typeof countTransactions>> {
+  const opened = await openEngine(configFor(url, { SQLITE_READERS: String(CONNECTIONS), DB_POOL_MAX: String(CONNECTIONS) }), collectLog())
   return countTransactions(opened)
 }
 
 for (const engine of engines) {
   void t.test(`${engine}: 123, 185: random interleavings keep what they promise`, { timeout: 100_000 }, async t => {
     const url = await freshUrl(t, engine)
-    const { engine: counted, counts } = await openCounted(engine, url)
+    const { engine: counted, counts } = await openCounted(url)
     const db = createDatabase(counted, { statementTimeoutMs: 30_000, txTimeoutMs: 30_000, log: collectLog() })
     t.teardown(async () => { await db.close() })
     await db.exec('CREATE TABLE a (id BIGINT PRIMARY KEY); CREATE TABLE child (id BIGINT REFERENCES a (id) DEFERRABLE INITIALLY DEFERRED); INSERT INTO a (id) VALUES (0)')

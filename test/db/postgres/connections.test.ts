@@ -1,9 +1,9 @@
 /** Connections that are cancelled, killed and cut: what the caller is told, and that nothing stays behind. */
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { openPostgres } from '../../../plugins/db/postgres/engine.ts'
+import { openEngine } from '../../../plugins/db/open.ts'
 import type { Database, Limits } from '../../../plugins/db/types.ts'
-import { collectLog, deferred, freshUrl, openUrl } from '../../helper/db.ts'
+import { collectLog, configFor, deferred, freshUrl, openUrl } from '../../helper/db.ts'
 
 const nameOf = (url: string): string => new URL(url).pathname.slice(1)
 
@@ -98,10 +98,10 @@ void t.test('116: a backend that is killed during a statement, and while it is i
 void t.test('COMMIT that the server answers with ROLLBACK is an error', async t => {
   // the state machine never sends COMMIT after a failure; so the connection is asked directly
   const url = await freshUrl(t, 'postgres')
-  const engine = await openPostgres({ url, displayUrl: url, maxConnections: 1, acquireTimeoutMs: 1000, idleTimeoutMs: 1000, lifetimeMs: Infinity }, collectLog())
+  const engine = await openEngine(configFor(url, { DB_POOL_MAX: '1' }), collectLog())
   t.teardown(async () => { await engine.close(100) })
   const limits: Limits = { deadline: Infinity, signal: undefined, held: [] }
-  const connection = await engine.begin({ mode: 'write', isolation: undefined }, limits)
+  const connection = await engine.begin({ mode: 'write', isolation: undefined }, limits, 'SELECT nothing')
   await t.rejects(connection.execute('run', engine.parser.parseQuery('SELECT nothing'), [], limits), { code: 'TDM_ERR_DB_SYNTAX' })
   await t.rejects(connection.commit(limits), { code: 'TDM_ERR_TX_ROLLED_BACK' })
   t.equal(connection.inTransaction, false)

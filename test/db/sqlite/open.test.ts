@@ -92,7 +92,9 @@ void t.test('164: each connection has the settings, also those that are opened l
   const expected = [-4096, 1, 1, 2, 0]
   t.strictSame(await settings(), expected, 'inline')
   t.strictSame(await db.tx(settings), expected, 'writer')
-  t.strictSame(await db.tx(async () => [await settings(), await db.tx(settings, { mode: 'read', propagation: 'new' })], { mode: 'read' }), [expected, expected], 'readers')
+  const small = [-256, 1, 1, 2, 0]
+  t.strictSame(await db.tx(async () => [await settings(), await db.tx(settings, { mode: 'read', propagation: 'new' })], { mode: 'read' }), [small, small], 'small readers')
+  for await (const row of db.prepare('SELECT cache_size FROM pragma_cache_size').iterate()) t.strictSame(row, { cache_size: -4096 }, 'a reader in a thread')
   t.strictSame(await db.prepare('PRAGMA journal_mode').get(), { journal_mode: 'wal' })
 })
 

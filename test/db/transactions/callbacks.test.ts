@@ -47,7 +47,7 @@ onEachEngine('99: afterRollback runs once, with the error, also when COMMIT fail
 
 for (const engine of engines) {
   void t.test(`${engine}: 100, 101, 110: a callback that fails is logged, and nothing is sent because of it`, async t => {
-    const { db, calls } = await openRecorded(t, await freshUrl(t, engine), engine)
+    const { db, calls } = await openRecorded(t, await freshUrl(t, engine))
     await db.exec(table)
     const unhandled: unknown[] = []
     const onUnhandled = (reason: unknown): void => { unhandled.push(reason) }

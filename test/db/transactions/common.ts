@@ -2,9 +2,8 @@
 import pg from 'pg'
 import type { Test } from 'tap'
 import { createDatabase } from '../../../plugins/db/database.ts'
-import { openPostgres } from '../../../plugins/db/postgres/engine.ts'
-import { openSqlite } from '../../../plugins/db/sqlite/engine.ts'
-import type { Connection, Database, Engine, EngineName } from '../../../plugins/db/types.ts'
+import { openEngine as openEngineOf } from '../../../plugins/db/open.ts'
+import type { Connection, Database, Engine } from '../../../plugins/db/types.ts'
 import { collectLog, configFor } from '../../helper/db.ts'
 
 export const table = 'CREATE TABLE a (id BIGINT PRIMARY KEY)'
@@ -42,18 +41,15 @@ export async function kill (client: pg.Client, pid: number): Promise<void> {
 }
 
 /** The engine itself, without the transactions over it. */
-export async function openEngine (url: string, engine: EngineName, connections = 2): Promise<Engine> {
-  const { database, sqlite, acquireTimeoutMs, idleTimeoutMs, eventLoopBudgetMs } = configFor(url)
-  return engine === 'sqlite'
-    ? await openSqlite({ ...database, ...sqlite, readers: connections, acquireTimeoutMs, eventLoopBudgetMs })
-    : await openPostgres({ ...database, maxConnections: connections, lifetimeMs: Infinity, acquireTimeoutMs, idleTimeoutMs }, collectLog())
+export async function openEngine (url: string, connections = 2): Promise<Engine> {
+  return await openEngineOf(configFor(url, { SQLITE_READERS: String(connections), DB_POOL_MAX: String(connections) }), collectLog())
 }
 
 const WATCHED = ['commit', 'rollback', 'release', 'savepoint', 'releaseSavepoint', 'rollbackToSavepoint'] as const
 
 /** A database over a real engine; what its transactions ask of their connections is in `calls`, and behind it ' done' when it was answered. */
-export async function openRecorded (t: Test, url: string, engine: EngineName): Promise<{ db: Database, calls: string[] }> {
-  const opened = await openEngine(url, engine)
+export async function openRecorded (t: Test, url: string): Promise<{ db: Database, calls: string[] }> {
+  const opened = await openEngine(url)
   const calls: string[] = []
   const begin: Engine['begin'] = async (...args) => {
     calls.push('begin')

@@ -229,7 +229,7 @@ onEachEngine('122: the stack leads to the caller, and the constraint has its nam
 
 for (const engine of engines) {
   void t.test(`${engine}: 124: a connection is given back once, after COMMIT or ROLLBACK was answered`, async t => {
-    const { db, calls } = await openRecorded(t, await freshUrl(t, engine), engine)
+    const { db, calls } = await openRecorded(t, await freshUrl(t, engine))
     await db.exec(table)
     await db.tx(async tx => { await insert(tx, 1) })
     t.strictSame(calls, ['begin', 'commit', 'commit done', 'release'])

@@ -59,7 +59,7 @@ onEachEngine('81: after the outer one has ended, an inner one that nobody awaite
 
 for (const engine of engines) {
   void t.test(`${engine}: 82, 83: each savepoint has a name of its own, and is released after both outcomes`, async t => {
-    const { db, calls } = await openRecorded(t, await freshUrl(t, engine), engine)
+    const { db, calls } = await openRecorded(t, await freshUrl(t, engine))
     await db.exec(table)
     await db.tx(async tx => {
       await Promise.allSettled([1, 2, 3].map(async n => {
@@ -81,10 +81,10 @@ for (const engine of engines) {
   })
 
   void t.test(`${engine}: 83: what is rolled back to is released as well`, async t => {
-    const opened = await openEngine(await freshUrl(t, engine), engine)
+    const opened = await openEngine(await freshUrl(t, engine))
     t.teardown(async () => { await opened.close(100) })
     const limits: Limits = { deadline: Infinity, signal: undefined, held: [] }
-    const connection = await opened.begin({ mode: 'write', isolation: undefined }, limits)
+    const connection = await opened.begin({ mode: 'write', isolation: undefined }, limits, 'SAVEPOINT')
     await connection.savepoint('one', limits)
     await connection.rollbackToSavepoint('one')
     await t.rejects(connection.releaseSavepoint('one'), { message: /./ }, 'there is none of this name any more')

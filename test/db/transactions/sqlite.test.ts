@@ -5,7 +5,12 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
-import { SqliteConnection } from '../../../plugins/db/sqlite/connection.ts'
+import { GateLease } from '../../../plugins/db/gate.ts'
+import { Placement } from '../../../plugins/db/placement.ts'
+import { SqliteConnection, type Home } from '../../../plugins/db/sqlite/connection.ts'
+import { Handle } from '../../../plugins/db/sqlite/handle.ts'
+import { Inline } from '../../../plugins/db/sqlite/inline.ts'
+import { Turns } from '../../../plugins/db/sqlite/turns.ts'
 import { sqliteTokens, createParser } from '../../../plugins/db/sql.ts'
 import { deferred, freshFolder, openUrl } from '../../helper/db.ts'
 import { ids, insert, table, turns } from './common.ts'
@@ -98,10 +103,15 @@ void t.test('154: COMMIT that a reader keeps busy is tried again, in the same tr
   const reader = new Sqlite(path, { timeout: 0 })
   t.teardown(() => { reader.close(); file.close() })
   reader.exec('INSERT INTO a (id) VALUES (100)')
-  const connection = new SqliteConnection(file, 10)
+  const placement = new Placement(1000)
+  const cost = placement.costOf('', () => true)
+  const home: Home = { placement, turns: new Turns(2), costOf: () => cost, costOfTransaction: () => cost, borrowThread: async () => { throw new Error('it has none') }, giveBack: () => {}, version: () => 0, noteStall: () => {} }
+  const place = new Inline(new Handle(file, undefined), Infinity, { maxRows: Infinity, maxBytes: Infinity })
+  const connection = new SqliteConnection(home, 'write', place, new GateLease(''), () => {})
   const limits: Limits = { deadline: performance.now() + 10_000, signal: undefined, held: [] }
   const { parseQuery } = createParser({ tokens: sqliteTokens, nestedComments: false, placeholder: () => '?' })
-  await connection.begin('write', limits)
+  await connection.begin(limits, 'INSERT')
+  await connection.savepoint('a')
   await connection.execute('run', parseQuery('INSERT INTO a (id) VALUES (1)'), [], limits)
   reader.exec('BEGIN')
   reader.prepare('SELECT id FROM a').all()
