@@ -1,0 +1,21 @@
+/** Medians and percentiles of what was measured. */
+
+export function median (list: readonly number[]): number {
+  return percentile(list, 0.5)
+}
+
+/** The smallest number that is not less than `share` of the list (nearest rank). NaN for an empty list. */
+export function percentile (list: readonly number[], share: number): number {
+  const sorted = Float64Array.from(list).sort()
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? NaN
+}
+
+/** The smallest and the largest. */
+export function spread (list: readonly number[]): readonly [number, number] {
+  return [percentile(list, 0), percentile(list, 1)]
+}
+
+/** Each of `list` against its neighbour in `base`: what was measured in the same round. */
+export function ratios (list: readonly number[], base: readonly number[]): number[] {
+  return list.map((value, round) => value / (base[round] ?? NaN))
+}
