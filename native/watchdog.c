@@ -44,6 +44,7 @@ SQLITE_EXTENSION_INIT1
 #define PATIENCE (25*MS)        /* so long has an operation that was stopped for memory to give it back, before the next one is stopped */
 #define REPEATS  8              /* so often it repeats an interrupt that may have been lost; see statement_ended() */
 #define EARLY    16             /* operations of a connection that can be cancelled before they begin */
+#define LONG     (100*MS)       /* a budget from here on is a deadline: such a statement may have to be stopped for memory, as an operation may */
 #define BLOCK    64             /* slots are made in blocks */
 #define BLOCKS   16384
 
@@ -166,7 +167,10 @@ static i64 due_of(Slot *s){
 
 /* ---- the ticker -------------------------------------------------------------------------------------------------------------------------------------------- */
 
-/* Stops the operation whose statement has been running the longest, if there is one. */
+/* True if what runs may be stopped for memory; the slot is locked, or its thread asks. */
+static int is_governed(Slot *s){ return (s->op || s->budget>=LONG) && !s->stop; }
+
+/* Stops what has been running the longest, if there is something. */
 static void stop_longest(void){
   Slot *longest = NULL;
   i64 since = NEVER, generation = 0, op = 0;
@@ -174,7 +178,7 @@ static void stop_longest(void){
     Slot *s = slot_at(i);
     if( !atomic_load(&s->watched) ) continue;
     lock(&s->lock);
-    if( s->outermost && s->op && !s->stop && s->startedAt<since ){
+    if( s->outermost && is_governed(s) && s->startedAt<since ){
       longest = s;
       since = s->startedAt;
       generation = s->generation;
@@ -184,11 +188,11 @@ static void stop_longest(void){
   }
   if( longest==NULL ) return;
   lock(&longest->lock);
-  if( longest->generation==generation && longest->op==op ) stop(longest, MEMORY);
+  if( longest->generation==generation && longest->op==op && longest->startedAt==since ) stop(longest, MEMORY);
   unlock(&longest->lock);
 }
 
-/* Keeps the memory of the process below the limit, by one operation at a time. */
+/* Keeps the memory of the process below the limit, by one operation (or statement with a long budget) at a time. */
 static void check_heap(i64 now, i64 limit){
   static i64 sampledAt, patientUntil, before;
   if( now-sampledAt<LONGEST ) return;
@@ -207,7 +211,7 @@ static void check_heap(i64 now, i64 limit){
 /* Stops what is due. The answer is when it has to be looked at again, NEVER if nothing is watched that can become due. */
 static i64 look(i64 now){
   i64 first = NEVER, limit = atomic_load(&heapLimit);
-  int isOperationRunning = 0;
+  int isGovernedRunning = 0;
   for(int i = 0, n = atomic_load(&slotCount); i<n; i++){
     Slot *s = slot_at(i);
     if( !atomic_load(&s->watched) ) continue;
@@ -218,11 +222,11 @@ static i64 look(i64 now){
         if( s->repeats>0 ) s->repeats--;
       }
       if( due_of(s)<first ) first = due_of(s);
-      if( s->op && !s->stop ) isOperationRunning = 1;
+      if( is_governed(s) ) isGovernedRunning = 1;
     }
     unlock(&s->lock);
   }
-  if( limit==0 || !isOperationRunning ) return first;
+  if( limit==0 || !isGovernedRunning ) return first;
   check_heap(now, limit);
   return first<now+LONGEST ? first : now+LONGEST;
 }
@@ -252,7 +256,7 @@ static void tick(void){
 /* Sees to it that the ticker looks at the slot in time. */
 static void expect(Slot *s, i64 now, i64 due){
   atomic_store(&s->watched, 1);
-  if( s->op && due>now+LONGEST && atomic_load(&heapLimit) ) due = now+LONGEST;
+  if( is_governed(s) && due>now+LONGEST && atomic_load(&heapLimit) ) due = now+LONGEST;
   if( due<atomic_load(&wakeAt) ) ring();
 }
 

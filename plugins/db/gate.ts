@@ -4,7 +4,7 @@
  * Kept true:
  *  1. At most `size` leases are out; a lease is given back exactly once.
  *  2. A waiter leaves the queue when it is served, when its limits pass, when the acquire time-out passes, or when the gate closes; nothing of it stays.
- *  3. A lease that has been idle for longer than the idle time-out is ended when others wait, and only then.
+ *  3. Leases that have been idle for longer than the idle time-out are ended when others wait: as many as wait, the longest idle first.
  *  4. A wait that can never end is refused at once: if every lease belongs to somebody who is waiting here for another one, none can ever come back.
  */
 import { abbreviate, DbClosed, PoolDeadlock, PoolTimeout, TxIdle } from '../errors.ts'
@@ -91,7 +91,10 @@ export class Gate {
     for (const waiter of this.#waiters) waiter.refuse(new DbClosed())
     if (this.#leases.size === 0) return
     await new Promise<void>(resolve => {
-      const timer = setTimeout(resolve, graceMs)
+      const timer = setTimeout(() => {
+        for (const lease of this.#leases) lease.expire?.(new DbClosed()) // its function may never end
+        resolve()
+      }, graceMs)
       this.#onEmpty = () => { clearTimeout(timer); resolve() }
     })
   }
@@ -137,10 +140,9 @@ export class Gate {
 
   #expireIdle (): void {
     const before = performance.now() - this.#idleTimeoutMs
-    for (const lease of this.#leases) {
-      const { idleSince, expire } = lease.leader === undefined ? lease : { idleSince: lease.idleSince, expire: lease.leader.expire }
-      if (idleSince !== undefined && idleSince < before) expire?.(new TxIdle(this.#idleTimeoutMs))
-    }
+    const idle = [...this.#leases].map(lease => ({ since: lease.idleSince ?? Infinity, expire: (lease.leader ?? lease).expire }))
+      .filter(({ since, expire }) => since < before && expire !== undefined).sort((a, b) => a.since - b.since)
+    for (const { expire } of idle.slice(0, this.#waiters.size)) expire?.(new TxIdle(this.#idleTimeoutMs))
   }
 
   #canNeverEnd (held: readonly Lease[]): boolean {

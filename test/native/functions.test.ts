@@ -113,7 +113,7 @@ onEachBinary('the memory of the process is known on Linux; elsewhere and without
   t.type(watchdog.trim(), 'boolean')
 })
 
-onEachBinary('above the heap limit the operation whose statement runs is stopped; a connection with only a budget is not', (t, binary) => {
+onEachBinary('above the heap limit the operation whose statement runs is stopped; a connection with only a short budget is not', (t, binary) => {
   if (!isLinux) return t.pass('the memory of the process is known on Linux only')
   const { db, watchdog } = open(t, binary)
   t.teardown(() => { watchdog.limitHeap(0) })
@@ -125,8 +125,11 @@ onEachBinary('above the heap limit the operation whose statement runs is stopped
   watchdog.trim()
 
   watchdog.limitHeap(1)
+  watchdog.setBudget(99)
+  t.equal(codeOf(() => { db.exec(sqlOf(20)) }), 'none', 'no operation, and no time to take much')
   watchdog.setBudget(60_000)
-  t.equal(codeOf(() => { db.exec(sqlOf(60)) }), 'none', 'no operation')
+  t.equal(codeOf(() => { db.exec(endless) }), 'SQLITE_INTERRUPT', 'a long budget is a deadline')
+  t.equal(watchdog.end(), 'memory')
   watchdog.begin(2, undefined)
   t.equal(codeOf(() => { db.exec(endless) }), 'SQLITE_INTERRUPT', 'an operation without a deadline')
   t.equal(watchdog.end(), 'memory')

@@ -115,7 +115,7 @@ export class SqliteConnection implements Connection {
       if (thread !== undefined) return await this.#apart(thread, method, query, values, limits)
     }
     const isFirst = this.#statements++ === 0
-    const insist = (): unknown => this.#insist(query.sql, () => place.insist(method, query.text, values, limits))
+    const insist = (): unknown => this.#insist(place, query.sql, () => place.insist(method, query.text, values, limits))
     if (!mayMove && !prepared.statement.readonly) return insist()
     try {
       return place.tryOut(method, prepared, values, limits)
@@ -130,10 +130,12 @@ export class SqliteConnection implements Connection {
   }
 
   /** Runs it here, whatever it takes. */
-  #insist<T> (sql: string, task: () => T): T {
+  #insist<T> (place: Inline, sql: string, task: () => T): T {
     const startedAt = performance.now()
     try {
       return task()
+    } catch (error) {
+      throw isInterrupted(error) && place.wasForMemory() ? databaseError('memory', sql, { cause: error }) : error
     } finally {
       const ms = performance.now() - startedAt
       if (ms > this.#home.placement.budgetMs) this.#noteStall(sql, ms)
@@ -148,9 +150,24 @@ export class SqliteConnection implements Connection {
   async #apart (thread: Thread, method: Method, query: Query, values: readonly unknown[], limits: Limits): Promise<unknown> {
     this.#statements++
     const before = thread.workedMs
-    const value = await thread.execute(method, query.text, values, limits, query.sql)
+    const value = await this.#whole(thread, query.sql, limits, async () => await thread.execute(method, query.text, values, limits, query.sql))
     this.#home.placement.ranApart(this.#home.costOf(query, values), thread.workedMs - before)
     return value
+  }
+
+  /** A write on its own is a transaction in the thread, so that what its caller has given up there, or what brings too many rows, takes no effect. */
+  async #whole<T> (thread: Thread, sql: string, limits: Limits, task: () => Promise<T>): Promise<T> {
+    if (this.#hasBegun || this.#mode === 'read' || NOT_IN_TRANSACTIONS.test(sql)) return await task()
+    await beginIn(thread, 'write', limits)
+    try {
+      const value = await task()
+      checkLimits(limits, sql)
+      await thread.exec('COMMIT', unlimited)
+      return value
+    } catch (error) {
+      void thread.exec('ROLLBACK', unlimited).catch(noop) // when it is done
+      throw error
+    }
   }
 
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
@@ -179,8 +196,8 @@ export class SqliteConnection implements Connection {
       const isFirst = this.#isUntouched()
       this.#statements++
       const place = this.#place
-      if (place instanceof Thread) await place.exec(script.sql, limits)
-      else if (!isFirst) this.#insist(script.sql, () => { place.insistOnScript(script.sql, limits) })
+      if (place instanceof Thread) await this.#whole(place, script.sql, limits, async () => { await place.exec(script.sql, limits) })
+      else if (!isFirst) this.#insist(place, script.sql, () => { place.insistOnScript(script.sql, limits) })
       else await this.#tryScript(place, script.sql, limits)
     })
   }
@@ -193,7 +210,7 @@ export class SqliteConnection implements Connection {
       if (!isInterrupted(error)) throw error
       const thread = await this.#move(place, limits, sql)
       this.#statements++
-      await thread?.exec(sql, limits)
+      if (thread !== undefined) await this.#whole(thread, sql, limits, async () => { await thread.exec(sql, limits) })
     }
   }
 
@@ -337,7 +354,9 @@ async function beginIn (thread: Thread, mode: 'write' | 'read', limits: Limits):
   })
 }
 
-const SESSION: ReadonlySet<string> = new Set(['PRAGMA', 'ATTACH', 'DETACH', 'EXPLAIN'])
+const NOT_IN_TRANSACTIONS = /\b(?:VACUUM|PRAGMA)\b/i
+
+const SESSION: ReadonlySet<string> = new Set(['PRAGMA', 'ATTACH', 'DETACH', 'CREATE', 'EXPLAIN'])
 
 /** The values as SQLite takes them. Throws `TDM_ERR_DB_BIND`, and `TDM_ERR_DB_SESSION` for a statement that is about the connection. */
 export function bind (query: Query, params: Params): unknown[] {

@@ -21,7 +21,7 @@ export class Inline {
   readonly handle: Handle
   readonly #budgetMs: number
   readonly #result: ResultLimits
-  /** What the watchdog allows now; 0 for no limit. */
+  /** What the watchdog allows now; 0 for no limit, as at first. */
   #allowedMs = 0
   #operation = 0
   /** The open cursor. */
@@ -55,6 +55,11 @@ export class Inline {
   insist (method: Method, text: string, values: readonly unknown[], limits: Limits): unknown {
     this.#allow(remaining(limits))
     return method === 'all' ? this.#all(text, values) : this.handle.execute(method, text, values)
+  }
+
+  /** True if what was interrupted last was so because the process has too much memory. */
+  wasForMemory (): boolean {
+    return this.handle.watchdog?.end() === 'memory'
   }
 
   /** What nobody stops may have any number of rows. */
@@ -107,7 +112,7 @@ export class Inline {
   #runScript (sql: string, ms: number): void {
     const { watchdog } = this.handle
     this.#allow(ms)
-    watchdog?.begin(++this.#operation, ms === 0 ? undefined : ms)
+    watchdog?.begin(++this.#operation, ms)
     try {
       this.handle.exec(sql)
     } finally {
@@ -152,9 +157,12 @@ export class Inline {
   }
 }
 
-/** In whole seconds beyond the first, so that it changes rarely; 0 for none. */
+/** For who has no deadline: still one that the memory of the process is watched under. */
+const LONGEST_MS = 1e9
+
+/** In whole seconds beyond the first, so that it changes rarely. */
 function remaining ({ deadline }: Limits): number {
-  if (deadline === Infinity) return 0
+  if (deadline === Infinity) return LONGEST_MS
   const ms = Math.max(1, deadline - performance.now())
   return ms < 1000 ? ms : Math.ceil(ms / 1000) * 1000
 }

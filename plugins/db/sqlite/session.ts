@@ -10,14 +10,14 @@ const ALLOWED = new Set([
   'integrity_check', 'quick_check', 'optimize', 'incremental_vacuum', 'wal_checkpoint', 'max_page_count', 'defer_foreign_keys'
 ])
 /** `EXPLAIN PRAGMA` sets what it is to explain: some PRAGMAs do when they are prepared (https://sqlite.org/pragma.html). */
-const CONNECTION = /(?:^|;)\s*(?:EXPLAIN\s+(?:QUERY\s+PLAN\s+)?)?(?:(ATTACH|DETACH)\b|PRAGMA\s+(?:(\w+)\s*\.\s*)?(\w+)\s*[=(])/gi
-const MAY_MATCH = /\b(?:ATTACH|DETACH|PRAGMA)\b/i
+const CONNECTION = /(?:^|;)\s*(?:EXPLAIN\s+(?:QUERY\s+PLAN\s+)?)?(?:(ATTACH|DETACH|CREATE\s+TEMP(?:ORARY)?)\b|PRAGMA\s+(?:(\w+)\s*\.\s*)?(\w+)\s*[=(])/gi
+const MAY_MATCH = /\b(?:ATTACH|DETACH|PRAGMA|TEMP|TEMPORARY)\b/i
 
 /** Throws `TDM_ERR_DB_SESSION`. `sql`: one or more statements. */
 export function refuseSession (sql: string): void {
   if (!MAY_MATCH.test(sql)) return
   for (const [, command, , pragma] of simplified(sql).matchAll(CONNECTION)) {
-    if (command !== undefined) throw new DbSession(command.toUpperCase())
+    if (command !== undefined) throw new DbSession(command.toUpperCase().replace(/\s+/g, ' '))
     if (pragma !== undefined && !ALLOWED.has(pragma.toLowerCase())) throw new DbSession(`PRAGMA ${pragma}`)
   }
 }

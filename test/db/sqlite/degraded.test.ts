@@ -41,7 +41,7 @@ async function runTests (folder: string, file: string): Promise<{ code: number, 
 
 void t.test('81: without a binary that fits the promises are kept', { timeout: 100_000 }, async t => {
   const folder = copyWithoutNative(t)
-  const files = [...['errors', 'limits', 'nested', 'statements', 'transactions', 'values'].map(name => `test/db/conformance/${name}.test.ts`), 'test/db/transactions/sqlite.test.ts']
+  const files = [...['errors', 'limits', 'nested', 'statements', 'transactions'].map(name => `test/db/conformance/${name}.test.ts`), 'test/db/transactions/sqlite.test.ts']
   const queue = files.values()
   const work = async (): Promise<void> => {
     for (const file of queue) {
@@ -103,7 +103,7 @@ void t.test('the same answers, values and errors with the watchdog and without',
     async db => await db.prepare('SELECT count(*) AS n FROM p').run(),
     async db => await db.tx(async tx => await tx.prepare('DELETE FROM p').run(), { mode: 'read' }),
     async db => await db.exec('PRAGMA foreign_keys = OFF'),
-    async db => await db.deadline(150, async () => await db.prepare(countTo(4_000_000)).get()),
+    async db => await db.deadline(150, async () => await db.prepare(countTo(20_000_000)).get()),
     async db => await db.prepare('SELECT CAST(\'x\' AS INTEGER) AS a, 1/0 AS b, 1e999 AS c, typeof(1e3) AS d').get()
   ]
   for (const ask of asks) {
@@ -164,7 +164,7 @@ void t.test('23: what was given up goes on to its end, and then its place is the
   t.strictSame(await ids(db), [1, 3, 7], 'nested or not')
 })
 
-void t.test('23: a write that was given up does not take effect later', { todo: 'nothing can stop it, and on its own it is committed when it is done, although its caller was told of a time-out' }, async t => {
+void t.test('23: a write that was given up does not take effect later', async t => {
   const db = await openTestDatabase(t, 'sqlite', off)
   await db.exec(table)
   await insert(db, 1)
@@ -270,9 +270,9 @@ void t.test('threads that cannot be started: whoever needs one is told, and as s
     import { openSync, closeSync } from 'node:fs'
     const { readConfig } = await import(${at('plugins/config/index.ts')})
     const { openDatabase } = await import(${at('plugins/db/open.ts')})
-    const env = { DATABASE_URL: ${JSON.stringify(`sqlite:${join(folder, 'a.db')}`)}, SQLITE_WATCHDOG: process.argv[2] }
+    const env = { DATABASE_URL: ${JSON.stringify(`sqlite:${join(folder, 'a.db')}`)}, SQLITE_WATCHDOG: process.argv[2], DB_EVENT_LOOP_BUDGET: '50ms' }
     const db = await openDatabase(readConfig(env), { info () {}, warn () {}, error () {} })
-    const slow = ${JSON.stringify(countTo(300_000))}
+    const slow = ${JSON.stringify(countTo(3_000_000))}
     if (process.argv[2] === 'on') await db.exec('CREATE TABLE a (id BIGINT)')
     const descriptors = []
     try { for (;;) descriptors.push(openSync('/dev/null')) } catch {}

@@ -71,6 +71,7 @@ void t.test('152: two processes that write at the same time lose nothing', async
   await db.exec('CREATE TABLE a (n BIGINT); INSERT INTO a (n) VALUES (0)')
   const script = new URL('../../helper/increment.ts', import.meta.url).pathname
   const child = spawn(process.execPath, [script, `sqlite:${path}`, '150'], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const exited = once(child, 'exit') as Promise<[number]>
   const lines = createInterface({ input: child.stdout })
   await once(lines, 'line') // it has begun
   const increment = db.prepare('UPDATE a SET n = n + 1')
@@ -80,7 +81,7 @@ void t.test('152: two processes that write at the same time lose nothing', async
       await increment.run()
     })
   }
-  const [code] = await once(child, 'exit') as [number]
+  const [code] = await exited
   t.equal(code, 0)
   t.strictSame(await db.prepare('SELECT n FROM a').get(), { n: 300 })
 })
