@@ -101,10 +101,11 @@ onEachBinary('a wait for a lock ends when it is cancelled, and when the lock is 
 
 onEachBinary('above the heap limit one operation after the other is stopped, the one that runs the longest first', async (t, binary) => {
   if (process.platform !== 'linux') return t.pass('the memory of the process is known on Linux only')
-  const { watchdog } = open(t, binary)
+  const { db, watchdog } = open(t, binary)
   const [first, second] = await Promise.all([Thread.start(t, binary), Thread.start(t, binary)])
   t.teardown(() => { watchdog.limitHeap(0) })
   await first.ask({ do: 'run', op: 1, sql: endless })
+  db.exec(sqlOf(50)) // its statement starts only behind that answer
   await second.ask({ do: 'run', op: 1, sql: endless })
   watchdog.limitHeap(1)
   const answers = [await first.next(), await second.next()]

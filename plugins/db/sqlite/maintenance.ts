@@ -2,7 +2,7 @@
  * What has to be done between the statements: the WAL is put back into the database file, memory is given back to the operating system, threads that nobody needs end,
  * the planner's statistics are kept up to date. All of it in threads.
  *
- * A checkpoint copies first, while others write, and then takes the writer's place for the little that is left, since only between two transactions, and with
+ * A checkpoint copies first, while others write (unless they write faster than that), and then takes the writer's place for the little that is left, since only between two transactions, and with
  * no older snapshot read any more, the WAL can begin anew. It never waits for a reader: it comes again.
  */
 import type { SqliteSettings } from './open.ts'
@@ -36,6 +36,8 @@ export class Maintenance {
   #isStopped = false
   #dueAt = Infinity
   #checkpointAt = 0
+  /** As it was when it was looked at last. */
+  #walBytes = 0
   #optimizeAt: number
 
   constructor (engine: Maintained, settings: SqliteSettings, log: Log) {
@@ -91,13 +93,20 @@ export class Maintenance {
   }
 
   async #checkpoint (): Promise<void> {
-    const { walBytes } = this.#settings
-    if (this.#engine.walBytes() < walBytes || performance.now() < this.#checkpointAt || this.#isStopped) return
-    const copier = await this.#engine.idleWriterThread()
-    await copier?.run({ kind: 'checkpoint', mode: 'PASSIVE' }, unlimited, 'checkpoint').catch(() => {})
+    const bytes = this.#engine.walBytes()
+    const growth = bytes - this.#walBytes
+    this.#walBytes = bytes
+    if (bytes < this.#settings.walBytes || performance.now() < this.#checkpointAt || this.#isStopped) return
+    if (growth < this.#settings.walBytes / 4) await this.#copyAhead() // else more would be written than copied meanwhile
     const limits = { ...unlimited, deadline: performance.now() + this.#settings.acquireTimeoutMs }
     const isKept = await this.#engine.withWriterThread(limits, async thread => await thread.run({ kind: 'checkpoint', mode: 'TRUNCATE' }, limits, 'checkpoint')) !== 0
     if (isKept) this.#checkpointAt = performance.now() + AGAIN_MS
+    this.#walBytes = this.#engine.walBytes()
+  }
+
+  async #copyAhead (): Promise<void> {
+    const writer = await this.#engine.idleWriterThread()
+    await writer?.run({ kind: 'checkpoint', mode: 'PASSIVE' }, unlimited, 'checkpoint').catch(() => {})
   }
 
   async #optimize (): Promise<void> {
