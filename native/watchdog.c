@@ -165,10 +165,16 @@ static i64 due_of(Slot *s){
   return s->budget && s->startedAt+s->budget<due ? s->startedAt+s->budget : due;
 }
 
-/* ---- the ticker -------------------------------------------------------------------------------------------------------------------------------------------- */
-
-/* True if what runs may be stopped for memory; the slot is locked, or its thread asks. */
+/* True if what runs may be stopped for memory. */
 static int is_governed(Slot *s){ return (s->op || s->budget>=LONG) && !s->stop; }
+
+/* When the ticker has to look at it: when it is due, or the memory has to be measured. */
+static i64 next_look(Slot *s, i64 now){
+  i64 due = due_of(s);
+  return is_governed(s) && due>now+LONGEST && atomic_load(&heapLimit) ? now+LONGEST : due;
+}
+
+/* ---- the ticker -------------------------------------------------------------------------------------------------------------------------------------------- */
 
 /* Stops what has been running the longest, if there is something. */
 static void stop_longest(void){
@@ -253,11 +259,10 @@ static void tick(void){
 
 /* ---- what SQLite reports ----------------------------------------------------------------------------------------------------------------------------------- */
 
-/* Sees to it that the ticker looks at the slot in time. */
-static void expect(Slot *s, i64 now, i64 due){
+/* Sees to it that the ticker looks at the slot by then. The slot is not locked: nobody rings with a lock. */
+static void expect_look(Slot *s, i64 time){
   atomic_store(&s->watched, 1);
-  if( is_governed(s) && due>now+LONGEST && atomic_load(&heapLimit) ) due = now+LONGEST;
-  if( due<atomic_load(&wakeAt) ) ring();
+  if( time<atomic_load(&wakeAt) ) ring();
 }
 
 static void statement_began(Slot *s, sqlite3_stmt *stmt){
@@ -269,10 +274,10 @@ static void statement_began(Slot *s, sqlite3_stmt *stmt){
   }
   s->startedAt = now;
   if( s->op==0 ) s->stop = 0;
-  i64 due = due_of(s);
-  if( s->stop || due<=now ) stop(s, TIME);
+  if( s->stop || due_of(s)<=now ) stop(s, TIME);
+  i64 time = next_look(s, now);
   unlock(&s->lock);
-  expect(s, now, due);
+  expect_look(s, time);
 }
 
 /*
@@ -403,9 +408,9 @@ FUNCTION(fn_begin){
   s->deadline = deadline;
   s->stop = 0;
   int isParked = s->outermost!=NULL;  /* a cursor of before, which goes on in this operation */
-  i64 due = due_of(s);
+  i64 time = next_look(s, now);
   unlock(&s->lock);
-  if( isParked ) expect(s, now, due);
+  if( isParked ) expect_look(s, time);
   sqlite3_result_int(context, isCancelled);
 }
 

@@ -55,7 +55,7 @@ async function sanitize (sanitizer: string, flags: readonly string[]): Promise<v
   const report = await step(`running with ${sanitizer}`, program, [values.seconds, values.threads])
   progress.clear()
   process.stdout.write(`${sanitizer}: ${report}`)
-  for (let i = 0; i < 5; i++) await run(program, ['exit'])
+  for (let i = 0; i < 4; i++) await run(program, ['exit'])
   await step(`ending with ${sanitizer}`, program, ['exit'])
 }
 

@@ -7,7 +7,7 @@ import { codeOf, load, type Binary } from './connection.ts'
 export interface Setup { readonly binary: Binary, readonly file: string }
 
 export type Task =
-  /** Begins an operation (answer: started), runs a statement in it (answer: ended). */
+  /** Begins an operation (answer: started), runs a statement in it (answer: ended). `tell()` in the statement answers: running. */
   | { do: 'run', op: number, ms?: number, sql: string }
   /** Many operations in a row, each with a statement, and behind it one that belongs to no operation. `shared[0]` is the one that runs. Answer: raced. */
   | { do: 'race', operations: number, sql: readonly string[], shared: Int32Array }
@@ -20,6 +20,7 @@ export type Task =
 export type Answer =
   | { is: 'ready', slot: number }
   | { is: 'started' }
+  | { is: 'running' }
   /** `at`: a clock that all threads have. */
   | { is: 'ended', code: string, reason: StopReason | undefined, at: number }
   | { is: 'raced', stopped: number, unexplained: number, innocentsHit: number }
@@ -29,6 +30,7 @@ const { binary, file } = workerData as Setup
 const db = new Sqlite(file, { timeout: 0 })
 const watchdog = load(db, binary)
 watchdog.useBusyHandler()
+db.function('tell', () => { say({ is: 'running' }) })
 
 parentPort?.on('message', (task: Task) => {
   if (task.do === 'run') run(task)

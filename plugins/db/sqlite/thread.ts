@@ -21,7 +21,7 @@ import { withBuffers } from './values.ts'
 import type { Watchdog } from './watchdog.ts'
 
 /** How long a task that was told to stop may go on before its caller is told anyway. */
-const STOP_GRACE_MS = 40
+const STOP_GRACE_MS = 25
 /** The young generation of a thread's heap would keep 50 MB for rows that have crossed long ago. */
 const YOUNG_GENERATION_MB = 4
 

@@ -3,6 +3,7 @@
  * for that by the main thread.
  */
 import type Sqlite from 'better-sqlite3'
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData, type MessagePort } from 'node:worker_threads'
 import { backup } from './backup.ts'
 import { codeOf } from './errors.ts'
@@ -19,6 +20,9 @@ const port = parentPort as MessagePort
 const { path, settings, readonly } = workerData as ThreadData
 /** The open cursor. */
 let rows: Rows | undefined
+
+// On Linux this is about the calling thread alone: the event loop comes first, and what takes long takes a little longer.
+if (readonly && process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 
 try {
   const db = openConnection(path, settings, readonly)
