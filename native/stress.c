@@ -1,5 +1,5 @@
 /*
-** Races against the watchdog, for the sanitizers: test/native/sanitize.ts links this with SQLite and watchdog.c and runs it.
+** Races against the watchdog, for the sanitizers: scripts/sanitize-native.ts links this with SQLite and watchdog.c and runs it.
 **
 **   stress [seconds [threads]]     exit code 0 if nothing was wrong, else 1 and what it was
 **   stress exit                    ends the process while all threads are in statements: exit code 0

@@ -149,8 +149,10 @@ onEachBinary('the wait for the lock of somebody else ends with the deadline of t
   const { db, watchdog } = open(t, binary, file)
   watchdog.useBusyHandler()
 
-  watchdog.begin(1, 100)
-  const ms = msOf(() => { t.match(codeOf(() => { db.exec('BEGIN IMMEDIATE') }), /SQLITE_BUSY|SQLITE_INTERRUPT/) })
+  const ms = msOf(() => {
+    watchdog.begin(1, 100)
+    t.match(codeOf(() => { db.exec('BEGIN IMMEDIATE') }), /SQLITE_BUSY|SQLITE_INTERRUPT/)
+  })
   t.equal(watchdog.end(), 'time')
   t.ok(ms >= 99 && ms < 1000, `${ms.toFixed(1)} ms`)
 

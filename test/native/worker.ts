@@ -26,7 +26,7 @@ export type Answer =
   | { is: 'raced', stopped: number, unexplained: number, innocentsHit: number }
   | { is: 'reopened', innocentsHit: number }
 
-const { binary, file } = workerData as Setup
+const { binary, file } = (workerData ?? { file: ':memory:' }) as Setup
 const db = new Sqlite(file, { timeout: 0 })
 const watchdog = load(db, binary)
 watchdog.useBusyHandler()

@@ -411,8 +411,9 @@ class SqliteEngine implements Engine, Home {
       if (idle.isAlive) return idle
       this.#threads.delete(idle)
     }
-    if (this.#threads.size + this.#starting.size < 2 * this.#settings.readers) return await this.#startReader(limits, sql)
-    return await this.#waitForThread(limits, sql) ?? await this.#startReader(limits, sql)
+    const { readers } = this.#settings
+    const mayStart = this.#usable + this.#starting.size < readers && this.#threads.size + this.#starting.size < 2 * readers
+    return mayStart ? await this.#startReader(limits, sql) : await this.#waitForThread(limits, sql) ?? await this.#startReader(limits, sql)
   }
 
   async #waitForThread (limits: Limits, sql: string): Promise<Thread | undefined> {
@@ -463,16 +464,17 @@ class SqliteEngine implements Engine, Home {
       if (place !== this.#writer) this.#idleSnapshots.push(place)
       return
     }
-    this.#maintenance.wake()
+    void place.settled.then(() => { this.#maintenance.wake() })
     const lease = this.#threads.get(place)
     if (lease === undefined) return // the writer's
     this.#threads.set(place, undefined)
     const release = (): void => { this.#threadGate.release(lease) }
-    if (place.isStuck) release() // others need not wait for it
     const putBack = (): void => {
+      clearTimeout(timer)
       this.#putBack(place)
       release()
     }
+    const timer = place.isIdle ? undefined : setTimeout(release, place.patienceMs + 1).unref() // others need not wait for what may never end
     if (place.isIdle) putBack()
     else void place.settled.then(putBack)
   }
@@ -485,9 +487,9 @@ class SqliteEngine implements Engine, Home {
     else if (thread.isAlive) this.#idleThreads.push(thread)
   }
 
-  /** Threads that are not stuck. */
+  /** Threads that can be counted on. */
   get #usable (): number {
-    return [...this.#threads.keys()].reduce((usable, { isStuck }) => isStuck ? usable : usable + 1, 0)
+    return [...this.#threads.keys()].reduce((usable, { isLost }) => isLost ? usable : usable + 1, 0)
   }
 
   /** Its place is free at once: whoever comes next must not wait for it. */

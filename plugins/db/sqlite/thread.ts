@@ -22,6 +22,8 @@ import type { Watchdog } from './watchdog.ts'
 
 /** How long a task that was told to stop may go on before its caller is told anyway. */
 const STOP_GRACE_MS = 25
+/** How long it is counted on after that. */
+const PATIENCE_MS = 1500
 /** The young generation of a thread's heap would keep 50 MB for rows that have crossed long ago. */
 const YOUNG_GENERATION_MB = 4
 
@@ -63,6 +65,7 @@ export class Thread {
   #pending = 0
   /** It was told to stop what it does, its caller was told, and it has not stopped. */
   isStuck = false
+  #stuckSince = 0
   inTransaction = false
   /** What it has worked since it was started. */
   workedMs = 0
@@ -104,6 +107,16 @@ export class Thread {
 
   get isIdle (): boolean {
     return this.#pending === 0
+  }
+
+  /** For how long nobody should count on its stop any more, in ms: a sort has to write its buffer first. Without a watchdog nothing stops. */
+  get patienceMs (): number {
+    return this.#watchdog === undefined ? 0 : PATIENCE_MS
+  }
+
+  /** True if it is stuck for longer than that. */
+  get isLost (): boolean {
+    return this.isStuck && performance.now() - this.#stuckSince >= this.patienceMs
   }
 
   // --- statements ------------------------------------------------------------------------------------------------------------
@@ -205,6 +218,7 @@ export class Thread {
       this.#watchdog?.cancel(this.#slot, operation)
       giveUp = setTimeout(() => {
         this.isStuck = true
+        this.#stuckSince = performance.now()
         reject(error)
       }, STOP_GRACE_MS)
     }

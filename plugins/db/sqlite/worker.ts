@@ -75,8 +75,16 @@ function perform (db: Sqlite.Database, handle: Handle, task: Task): unknown {
     case 'optimize': handle.exec('PRAGMA analysis_limit = 1000; PRAGMA optimize = 0x10002'); return undefined
     case 'checkpoint': return handle.pragma(`wal_checkpoint(${task.mode})`)
     case 'backup': return backup(db, task.target, task)
-    case 'end': closeRows(); handle.close(); port.close(); return undefined
+    case 'end': end(handle); return undefined
   }
+}
+
+/** A thread that ends leaves what it has not given back. */
+function end (handle: Handle): void {
+  closeRows()
+  handle.watchdog?.trim()
+  handle.close()
+  port.close()
 }
 
 function fetch (): Batch {

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs, promisify } from 'node:util'
-import { Progress } from '../../scripts/terminal.ts'
+import { Progress } from './terminal.ts'
 
 const usage = `Usage: npm run test:native:sanitize -- [--seconds 20] [--threads 8]
 
@@ -19,11 +19,10 @@ statements, five times.
 
   --help  this text
 
-Exit code: 0 if nothing was found, 1 otherwise.
-`
+Exit code: 0 if nothing was found, 1 otherwise.`
 
 const sanitizers = [['address,undefined', '-fno-sanitize-recover=undefined'], ['thread']] as const
-const root = fileURLToPath(new URL('../../', import.meta.url))
+const root = fileURLToPath(new URL('../', import.meta.url))
 const sqlite = join(root, 'node_modules', 'better-sqlite3', 'deps', 'sqlite3')
 /** What matters here of the options that better-sqlite3 compiles SQLite with. */
 const defines = ['-DSQLITE_THREADSAFE=2', '-DSQLITE_DEFAULT_MEMSTATUS=0', '-DSQLITE_ENABLE_FTS5', '-DSQLITE_OMIT_SHARED_CACHE', '-DSQLITE_OMIT_PROGRESS_CALLBACK',
@@ -36,12 +35,12 @@ const steps = sanitizers.length * 3
 let done = 0
 
 try {
-  if (values.help === true) process.stdout.write(usage)
+  if (values.help === true) console.log(usage)
   else for (const [sanitizer, ...flags] of sanitizers) await sanitize(sanitizer, flags)
 } catch (error) {
   const { message, stdout = '', stderr = '' } = error as Error & { stdout?: string, stderr?: string }
   progress.clear()
-  process.stderr.write(`${message}\n${stdout}${stderr}`)
+  console.error(`${message}\n${stdout}${stderr}`)
   process.exitCode = 1
 } finally {
   rmSync(scratch, { recursive: true, force: true })
@@ -54,7 +53,7 @@ async function sanitize (sanitizer: string, flags: readonly string[]): Promise<v
     join(sqlite, 'sqlite3.c'), '-lpthread', '-lm', '-ldl'])
   const report = await step(`running with ${sanitizer}`, program, [values.seconds, values.threads])
   progress.clear()
-  process.stdout.write(`${sanitizer}: ${report}`)
+  console.log(`${sanitizer}: ${report.trim()}`)
   for (let i = 0; i < 4; i++) await run(program, ['exit'])
   await step(`ending with ${sanitizer}`, program, ['exit'])
 }
