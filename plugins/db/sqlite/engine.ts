@@ -9,24 +9,25 @@
  *  5. Threads are started on demand and given tasks only when they are idle. Readers are closed before the writers, so that the last connection can put the WAL away, and
  *     that is done in a thread if there is much of it.
  */
-import { statSync } from 'node:fs'
 import { DbClosed, DbCursorExpired, databaseError } from '../../errors.ts'
 import { Gate, type GateLease } from '../gate.ts'
 import { Placement, type Cost } from '../placement.ts'
-import { checkLimits, watchLimits } from '../scope.ts'
+import { checkLimits } from '../scope.ts'
 import { createParser, sqliteTokens, type Dialect } from '../sql.ts'
 import type { BackupOptions, BackupResult, BeginOptions, Connection, Engine, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { expectedBytes, partialPathOf, watchBackup } from './backup.ts'
 import { bind, SqliteConnection, type Home } from './connection.ts'
 import { toOurError } from './errors.ts'
-import { Handle, type Prepared } from './handle.ts'
+import type { Prepared } from './handle.ts'
 import { Inline, isInterrupted } from './inline.ts'
 import { Maintenance } from './maintenance.ts'
-import { openConnection, resolveFile, warnOfFile, type SqliteFile, type SqliteSettings } from './open.ts'
+import { resolveFile, warnOfFile, type SqliteSettings } from './open.ts'
+import { Opener, sizeOf, SMALL_WAL_BYTES, type Connections } from './opener.ts'
+import { END_MS, Readers } from './readers.ts'
 import { retryBusy } from './retry.ts'
-import { startThread, unlimited, type Thread } from './thread.ts'
+import type { Thread } from './thread.ts'
 import { Turns } from './turns.ts'
-import { loadWatchdog, watchdogProblem } from './watchdog.ts'
+import { watchdogProblem } from './watchdog.ts'
 
 const dialect: Dialect = {
   tokens: sqliteTokens,
@@ -36,11 +37,6 @@ const dialect: Dialect = {
 
 /** A file up to this size has no statement that is worth a look at its plan. */
 const SMALL_BYTES = 4e6
-/** To recover or to put away a WAL up to this size takes a few ms. */
-const SMALL_WAL_BYTES = 1e6
-/** How long a closing thread may take before it is left to itself. */
-const END_MS = 400
-
 /** Opens the file. Throws `TDM_ERR_DB_OPEN`. */
 export async function openSqlite (settings: SqliteSettings, log: Log): Promise<Engine> {
   const file = resolveFile(settings)
@@ -50,55 +46,6 @@ export async function openSqlite (settings: SqliteSettings, log: Log): Promise<E
   } catch (error) {
     file.dispose()
     throw error
-  }
-}
-
-/** The connections that are there from the start. */
-interface Connections { readonly reader: Inline, readonly writer: Inline | undefined, readonly writerThread: Thread | undefined }
-
-/** Makes connections to one file. */
-class Opener {
-  readonly file: SqliteFile
-  readonly settings: SqliteSettings
-
-  constructor (file: SqliteFile, settings: SqliteSettings) {
-    this.file = file
-    this.settings = settings
-  }
-
-  /** The writer first, since it makes the file; a thread before it, if there is much to recover. */
-  async open (): Promise<Connections> {
-    const { readonly } = this.settings
-    const writerThread = !readonly && this.walBytes() > SMALL_WAL_BYTES ? await this.thread(false, undefined) : undefined
-    let writer: Inline | undefined
-    try {
-      writer = readonly ? undefined : await this.inline(false)
-      return { reader: await this.inline(true), writer, writerThread }
-    } catch (error) {
-      writer?.handle.close()
-      await writerThread?.end(END_MS)
-      throw error
-    }
-  }
-
-  /** While another process makes the file or recovers it, it cannot be opened. */
-  async inline (readonly: boolean, share = 1): Promise<Inline> {
-    const settings = { ...this.settings, cacheBytes: this.settings.cacheBytes / share }
-    const limits = { ...unlimited, deadline: performance.now() + settings.acquireTimeoutMs }
-    return await retryBusy(this.file.path, limits, () => {
-      const db = openConnection(this.file.path, settings, readonly)
-      const watchdog = settings.watchdog === 'on' ? loadWatchdog(db) : undefined
-      watchdog?.limitLength(settings.maxLengthBytes)
-      return new Inline(new Handle(db, watchdog), settings.eventLoopBudgetMs, settings.result)
-    })
-  }
-
-  async thread (readonly: boolean, main: Inline | undefined): Promise<Thread> {
-    return await startThread({ path: this.file.path, settings: this.settings, readonly }, main?.handle.watchdog, this.settings.result)
-  }
-
-  walBytes (): number {
-    return sizeOf(`${this.file.path}-wal`)
   }
 }
 
@@ -114,17 +61,13 @@ class SqliteEngine implements Engine, Home {
   readonly #writer: Inline | undefined
   readonly #writerGate: Gate
   readonly #snapshotGate: Gate
-  readonly #threadGate: Gate
+  /** The threads that read. */
+  readonly readers: Readers
   readonly #maintenance: Maintenance
   #writerThread: Promise<Thread> | undefined
   readonly #snapshots = new Set<Inline>()
   readonly #idleSnapshots: Inline[] = []
-  readonly #threads = new Map<Thread, GateLease | undefined>()
-  readonly #idleThreads: Thread[] = []
-  readonly #waitingForThread: Array<(thread: Thread | undefined) => void> = []
-  readonly #starting = new Set<Promise<Thread>>()
   /** Of readers that are not in `#threads` any more. */
-  readonly #ending = new Set<Promise<void>>()
   readonly #stalls = { count: 0, longestMs: 0 }
   #size = { bytes: 0, at: -Infinity }
   #closing: Promise<void> | undefined
@@ -143,7 +86,8 @@ class SqliteEngine implements Engine, Home {
     this.turns = new Turns(settings.eventLoopBudgetMs)
     this.#writerGate = new Gate(1, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
     this.#snapshotGate = new Gate(settings.smallConnections, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
-    this.#threadGate = new Gate(settings.readers, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
+    const gate = new Gate(settings.readers, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
+    this.readers = new Readers(settings.readers, gate, async () => await opener.thread(true, reader))
     this.#maintenance = new Maintenance(this, settings, log)
     reader.handle.watchdog?.limitHeap(settings.hardHeapBytes)
     if (settings.watchdog === 'on' && reader.handle.watchdog === undefined) log.warn({ reason: watchdogProblem() }, 'SQLite runs without its watchdog: every statement in a thread, and none can be stopped')
@@ -392,63 +336,10 @@ class SqliteEngine implements Engine, Home {
   /** The writer's thread for who holds the writer's place, or a reader's. `leader`: the lease that it is held with. */
   async borrowThread (mode: 'write' | 'read', limits: Limits, sql: string, leader?: GateLease): Promise<Thread> {
     if (this.#hasEnded) throw new DbClosed()
-    if (mode === 'write') return await this.writerThread().catch((error: unknown) => { throw toOurError(error, sql) })
-    const lease = await this.#threadGate.acquire(limits, sql)
-    lease.leader = leader
-    try {
-      const thread = await this.#takeThread(limits, sql)
-      this.#threads.set(thread, lease)
-      return thread
-    } catch (error) {
-      this.#threadGate.release(lease)
-      throw toOurError(error, sql)
-    }
+    return mode === 'read' ? await this.readers.borrow(limits, sql, leader) : await this.writerThread().catch((error: unknown) => { throw toOurError(error, sql) })
   }
 
-  /** One that is idle. Threads that are stuck in something that cannot be stopped do not count, up to a second set of them. */
-  async #takeThread (limits: Limits, sql: string): Promise<Thread> {
-    for (let idle = this.#idleThreads.pop(); idle !== undefined; idle = this.#idleThreads.pop()) {
-      if (idle.isAlive) return idle
-      this.#threads.delete(idle)
-    }
-    const { readers } = this.#settings
-    const mayStart = this.#usable + this.#starting.size < readers && this.#threads.size + this.#starting.size < 2 * readers
-    return mayStart ? await this.#startReader(limits, sql) : await this.#waitForThread(limits, sql) ?? await this.#startReader(limits, sql)
-  }
-
-  async #waitForThread (limits: Limits, sql: string): Promise<Thread | undefined> {
-    const { promise, resolve, reject } = Promise.withResolvers<Thread | undefined>()
-    const unwatch = watchLimits(limits, sql, error => {
-      this.#waitingForThread.splice(this.#waitingForThread.indexOf(resolve), 1)
-      reject(error)
-    })
-    this.#waitingForThread.push(resolve)
-    return await promise.finally(unwatch)
-  }
-
-  /** That takes a while; who cannot wait so long leaves the thread to others. */
-  async #startReader (limits: Limits, sql: string): Promise<Thread> {
-    if (this.#hasEnded) throw new DbClosed()
-    const starting = this.#opener.thread(true, this.#reader).finally(() => { this.#starting.delete(starting) })
-    this.#starting.add(starting)
-    const { promise: expired, reject: expire } = Promise.withResolvers<never>()
-    const unwatch = watchLimits(limits, sql, expire)
-    try {
-      const thread = await Promise.race([starting, expired])
-      this.#threads.set(thread, undefined)
-      return thread
-    } catch (error) {
-      void starting.then(thread => {
-        this.#threads.set(thread, undefined)
-        this.#putBack(thread)
-      }, noop)
-      throw error
-    } finally {
-      unwatch()
-    }
-  }
-
-  async writerThread (): Promise<Thread> {
+    async writerThread (): Promise<Thread> {
     this.#writerThread ??= this.#opener.thread(false, this.#reader).catch((error: unknown) => {
       this.#writerThread = undefined
       throw error
@@ -465,56 +356,13 @@ class SqliteEngine implements Engine, Home {
       return
     }
     void place.settled.then(() => { this.#maintenance.wake() })
-    const lease = this.#threads.get(place)
-    if (lease === undefined) return // the writer's
-    this.#threads.set(place, undefined)
-    const release = (): void => { this.#threadGate.release(lease) }
-    const putBack = (): void => {
-      clearTimeout(timer)
-      this.#putBack(place)
-      release()
-    }
-    const timer = place.isIdle ? undefined : setTimeout(release, place.patienceMs + 1).unref() // others need not wait for what may never end
-    if (place.isIdle) putBack()
-    else void place.settled.then(putBack)
-  }
-
-  #putBack (thread: Thread): void {
-    if (!thread.isAlive) this.#threads.delete(thread)
-    const next = this.#waitingForThread.shift()
-    if (next !== undefined) next(thread.isAlive ? thread : undefined)
-    else if (thread.isAlive && this.#usable > this.#settings.readers) this.#endReader(thread) // of the second set
-    else if (thread.isAlive) this.#idleThreads.push(thread)
-  }
-
-  /** Threads that can be counted on. */
-  get #usable (): number {
-    return [...this.#threads.keys()].reduce((usable, { isLost }) => isLost ? usable : usable + 1, 0)
-  }
-
-  /** Its place is free at once: whoever comes next must not wait for it. */
-  #endReader (thread: Thread): void {
-    this.#threads.delete(thread)
-    const ended = thread.end(END_MS)
-    this.#ending.add(ended)
-    void ended.finally(() => { this.#ending.delete(ended) })
+    this.readers.giveBack(place)
   }
 
   // --- what maintenance asks of it ---------------------------------------------------------------------------------------------------
 
   walBytes (): number {
     return this.#writer === undefined ? 0 : this.#opener.walBytes()
-  }
-
-  /** Takes idle threads out of use while `task` runs. */
-  async withIdleThreads (wanted: (thread: Thread) => boolean, task: (thread: Thread) => Promise<void>): Promise<void> {
-    for (const thread of this.#idleThreads.filter(wanted)) {
-      const index = this.#idleThreads.indexOf(thread)
-      if (index === -1) continue
-      this.#idleThreads.splice(index, 1)
-      await task(thread).catch(noop)
-      this.#putBack(thread)
-    }
   }
 
   /** The writer's thread, while nobody writes. Undefined: there is none, or none was started. */
@@ -531,10 +379,6 @@ class SqliteEngine implements Engine, Home {
   async idleWriterThread (): Promise<Thread | undefined> {
     const thread = await this.#writerThread?.catch(noop)
     return thread?.isAlive === true && thread.isIdle && !thread.inTransaction ? thread : undefined
-  }
-
-  get threadCount (): number {
-    return this.#threads.size
   }
 
   // --- operations ----------------------------------------------------------------------------------------------------------------------
@@ -557,11 +401,11 @@ class SqliteEngine implements Engine, Home {
     const { watchdog } = this.#reader.handle
     return {
       statements: this.placement.list().map(({ sql, isShort, why, runs, meanMs, overruns }) => ({ sql, runs: isShort ? 'inline' : 'apart', why, apart: { runs, meanMs }, overruns })),
-      queues: { writer: this.#writerGate.load, snapshots: this.#snapshotGate.load, threads: this.#threadGate.load },
+      queues: { writer: this.#writerGate.load, snapshots: this.#snapshotGate.load, threads: this.readers.load },
       sqlite: {
         watchdog: watchdog === undefined ? watchdogProblem() ?? 'off' : 'on',
-        threads: this.#threads.size,
-        idleThreads: this.#idleThreads.length,
+        threads: this.readers.count,
+        idleThreads: this.readers.idleCount,
         stalls: { ...this.#stalls },
         walBytes: this.walBytes(),
         anonymousBytes: this.#reader.handle.isOpen ? watchdog?.anonBytes() : undefined
@@ -575,16 +419,12 @@ class SqliteEngine implements Engine, Home {
 
   async #close (graceMs: number): Promise<void> {
     const maintained = this.#maintenance.stop()
-    await Promise.all([this.#writerGate, this.#snapshotGate, this.#threadGate].map(async gate => { await gate.close(graceMs) }))
+    await Promise.all([this.#writerGate, this.#snapshotGate, this.readers].map(async gate => { await gate.close(graceMs) }))
     this.#hasEnded = true
-    for (const next of this.#waitingForThread.splice(0)) next(undefined)
-    await Promise.allSettled(this.#starting)
     await maintained
     const writerThread = await this.#lastThread()
     writerThread?.stop()
-    await Promise.all([...this.#ending, ...[...this.#threads.keys()].map(async thread => { await thread.end(END_MS) })])
-    this.#threads.clear()
-    this.#idleThreads.length = 0
+    await this.readers.end()
     for (const place of [...this.#snapshots, this.#reader]) place.close()
     this.#writer?.close()
     await writerThread?.end(END_MS)
@@ -602,8 +442,3 @@ class SqliteEngine implements Engine, Home {
 const OVERRAN = Symbol('it took longer than the budget')
 
 const noop = (): undefined => undefined
-
-/** Of a file that may not be there. Looks at its entry, and never opens it. */
-function sizeOf (path: string): number {
-  return statSync(path, { throwIfNoEntry: false })?.size ?? 0
-}

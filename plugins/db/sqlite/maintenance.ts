@@ -2,18 +2,18 @@
  * What has to be done between the statements: the WAL is put back into the database file, memory is given back to the operating system, threads that nobody needs end,
  * the planner's statistics are kept up to date. All of it in threads.
  *
- * A checkpoint copies first, while others write (unless they write faster than that), and then takes the writer's place for the little that is left, since only between two transactions, and with
- * no older snapshot read any more, the WAL can begin anew. It never waits for a reader: it comes again.
+ * A checkpoint copies first, while others write (unless they write faster than that), and then takes the writer's place for the little that is left, since only between
+ * two transactions, and with no older snapshot read any more, the WAL can begin anew. It never waits for a reader: it comes again.
  */
-import type { SqliteSettings } from './open.ts'
-import { unlimited, type Thread } from './thread.ts'
 import type { Limits, Log } from '../types.ts'
+import type { SqliteSettings } from './open.ts'
+import type { Readers } from './readers.ts'
+import { unlimited, type Thread } from './thread.ts'
 
 /** What it needs of the engine. */
 export interface Maintained {
-  readonly threadCount: number
+  readonly readers: Readers
   walBytes: () => number
-  withIdleThreads: (wanted: (thread: Thread) => boolean, task: (thread: Thread) => Promise<void>) => Promise<void>
   withWriterThread: <T>(limits: Limits, task: (thread: Thread) => Promise<T>) => Promise<T>
   idleWriterThread: () => Promise<Thread | undefined>
 }
@@ -82,12 +82,12 @@ export class Maintenance {
   /** Until there is something to do without anybody's doing. */
   #pauseMs (): number {
     if (this.#engine.walBytes() >= this.#settings.walBytes) return AGAIN_MS
-    return this.#engine.threadCount > 0 ? Math.min(this.#settings.idleTimeoutMs, LONGEST_PAUSE_MS) : Infinity
+    return this.#engine.readers.count > 0 ? Math.min(this.#settings.idleTimeoutMs, LONGEST_PAUSE_MS) : Infinity
   }
 
   async #trim (): Promise<void> {
     const isWorth = (thread: Thread): boolean => thread.workedSinceTrimMs > WORTH_TRIMMING_MS
-    await this.#engine.withIdleThreads(isWorth, async thread => { await thread.trim() })
+    await this.#engine.readers.whileIdle(isWorth, async thread => { await thread.trim() })
     const writer = await this.#engine.idleWriterThread()
     if (writer !== undefined && isWorth(writer)) await writer.trim()
   }
@@ -118,6 +118,6 @@ export class Maintenance {
 
   async #endIdle (): Promise<void> {
     const since = performance.now() - this.#settings.idleTimeoutMs
-    await this.#engine.withIdleThreads(({ idleSince }) => idleSince < since, async thread => { await thread.end(1000) })
+    await this.#engine.readers.whileIdle(({ idleSince }) => idleSince < since, async thread => { await thread.end(1000) })
   }
 }
