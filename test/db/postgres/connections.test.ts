@@ -139,7 +139,7 @@ void t.test('171: close ends what does not end by itself', async t => {
   const begun = deferred()
   const hanging = db.tx(async tx => { await tx.prepare('SELECT 1 AS one').get(); begun.resolve(); await tx.prepare('SELECT pg_sleep(60)').get() })
   await begun.promise
-  await Promise.all([t.rejects(hanging, { code: 'TDM_ERR_DB_CONNECTION' }), db.close({ graceMs: 50 })])
+  await Promise.all([t.rejects(hanging, { code: 'TDM_ERR_DB_CLOSED' }), db.close({ graceMs: 50 })])
 })
 
 void t.test('what cannot be reached is told without the password', async t => {
