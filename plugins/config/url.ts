@@ -5,9 +5,11 @@
  *  1. Nothing that leaves `redact` or stands in a refusal holds a password, however wrong the URL is: of a text that is not surely understood at most
  *     the scheme is shown.
  *  2. A URL whose password could be mistaken for another part (`/`, `?` or `#` in it, not percent-encoded) is refused.
+ *  3. A PostgreSQL URL with a parameter that the engine does not know, or that does not fit another one, is refused.
  * Nothing is opened and no file is looked at.
  */
 import { resolve } from 'node:path'
+import { displayPostgresUrl, readPostgresUrl } from '../db/postgres-url.ts'
 import { accept, refuse, type Parsed } from './limits.ts'
 
 /** The database as the engines need it: `Config['database']` without the replica. */
@@ -54,45 +56,15 @@ function refusePath (name: string): Parsed<DatabaseTarget> | undefined {
 
 export function parsePostgresUrl (text: string): Parsed<DatabaseTarget> {
   if (!/^postgres(ql)?:/i.test(text)) return refuse('postgres://user:password@host:port/database', 'a URL that begins with postgres://')
-  const displayUrl = redactPostgres(text)
-  if (displayUrl === undefined) {
-    return refuse('postgres://user:password@host:port/database', 'special characters of user and password percent-encoded, for example %2F for / and %40 for @')
-  }
-  return accept({ engine: 'postgres', url: text, displayUrl, path: '', readonly: false })
+  const read = readPostgresUrl(text)
+  if (!read.ok) return read
+  return accept({ engine: 'postgres', url: text, displayUrl: redact(text), path: '', readonly: false })
 }
 
 /** A text that may be a database URL, fit for logs and messages. */
 export function redact (text: string): string {
   if (/^sqlite:/i.test(text) && !/^sqlite:\/\/[^/]/i.test(text) && !/[?&](?!mode=)/.test(text)) return text
-  if (/^postgres(ql)?:/i.test(text)) return redactPostgres(text) ?? 'postgres://… (not shown, it may hold a password)'
+  if (/^postgres(ql)?:/i.test(text)) return displayPostgresUrl(text) ?? 'postgres://… (not shown, it may hold a password)'
   const scheme = /^(sqlite3?|file|postgres\w{0,4}|mysql|mariadb|mongodb|redis|https?):/i.exec(text)
   return `${scheme?.[0] ?? ''}… (not shown, it may hold a password)`
-}
-
-/** The URL with `***` for the password, or undefined if it is not certain which part is the password. */
-function redactPostgres (text: string): string | undefined {
-  const url = parseUrl(text)
-  if (url === undefined || /[\s@]/.test(url.pathname + url.search) || text.includes('#')) return undefined
-  for (const part of [url.username, url.password, url.pathname]) if (!isEncoded(part)) return undefined
-  // a user:password without @ and host looks like host:port
-  if (url.password !== '') url.password = '***'
-  for (const key of new Set(url.searchParams.keys())) {
-    if (/pass|pwd|secret|token/i.test(key)) url.searchParams.set(key, '***')
-  }
-  return url.href.replace('@___/', '@/')
-}
-
-/** Also the form without a host, `postgres://user:password@/database?host=/socket/folder`, which `pg` understands. */
-function parseUrl (text: string): URL | undefined {
-  const parsed = URL.parse(text) ?? URL.parse(text.replace('@/', '@___/'))
-  return parsed?.href.startsWith(`${parsed.protocol}//`) === true ? parsed : undefined
-}
-
-function isEncoded (part: string): boolean {
-  try {
-    decodeURIComponent(part)
-    return true
-  } catch {
-    return false
-  }
 }

@@ -40,7 +40,9 @@ t.test('a PostgreSQL URL is kept as given and shown without its password', async
     'postgresql://app:s3cret@db.example.org/app?sslmode=require': 'postgresql://app:***@db.example.org/app?sslmode=require',
     'postgres://app:s3%2Fcret@[::1]:5432/app': 'postgres://app:***@[::1]:5432/app',
     'postgres://app:pa@s3cret@db/app': 'postgres://app:***@db/app',
-    'postgres://db/app?user=app&password=s3cret&sslpassword=s3cret': 'postgres://db/app?user=app&password=***&sslpassword=***',
+    'postgres://db/app?user=app&password=s3cret&sslcert=c&sslkey=k&sslpassword=s3cret': 'postgres://db/app?user=app&password=***&sslcert=c&sslkey=k&sslpassword=***',
+    'postgres://app:s3cret@a:5432,[::1]:5433,b/app?target_session_attrs=primary': 'postgres://app:***@a:5432,[::1]:5433,b/app?target_session_attrs=primary',
+    'postgres://app:s3cret@%2Frun%2Fpostgresql/app?options=-csecret%3Ds3cret': 'postgres://app:***@%2Frun%2Fpostgresql/app?options=***',
     'postgres://app:s3cret@/app?host=/run/postgresql': 'postgres://app:***@/app?host=/run/postgresql',
     'postgres:///app': 'postgres:///app'
   }
@@ -60,6 +62,14 @@ t.test('a PostgreSQL URL whose password could be another part is refused and sho
   }
 })
 
+t.test('a PostgreSQL URL that the engine cannot use is refused at start, and the problem has no secret', async t => {
+  const problem = parsePostgresUrl('postgres://app:s3cret@db/app?schema=s3cret')
+  t.match(problem, { ok: false, expected: 'no parameter schema, which is not supported', instead: /^options=-csearch_path%3Dname$/ })
+  t.match(parse('postgres://db/app?sslmode=verify-full'), 'sslrootcert=system')
+  t.equal(redact('postgres://app:s3cret@db/app?schema=s3cret&s3cret&x%20y=s3cret'), 'postgres://app:***@db/app?schema=***&***&***')
+  t.match(parse('postgres://app%3As3cret%40db/app'), 'percent-encoded', 'all of it was encoded')
+})
+
 t.test('a replica has to be PostgreSQL', async t => {
   t.equal(parsePostgresUrl('postgres://replica/app').ok, true)
   t.equal(parsePostgresUrl('sqlite:x.db').ok, false)
@@ -76,7 +86,8 @@ t.test('of a text that is no known URL nothing but a known scheme is shown', asy
 
 t.test('no password is shown, whatever it is made of', async t => {
   const password = fc.array(fc.constantFrom(...'aZ0/?#@:%&=+ \\[]*'.split('')), { minLength: 1, maxLength: 12 }).map(letters => `Q${letters.join('')}Q`)
-  const pattern = fc.constantFrom('postgres://app:%s@db:5432/app', 'postgresql://app:%s@/app?host=/x', 'postgress://app:%s@db/app', 'postgres:app:%s@db', 'mysql://a:%s@b', 'app:%s@db')
+  const pattern = fc.constantFrom('postgres://app:%s@db:5432/app', 'postgresql://app:%s@/app?host=/x', 'postgress://app:%s@db/app', 'postgres:app:%s@db', 'postgres://app:%s@a,b:1/app',
+    'postgres://db/app?password=%s', 'postgres://db/app?nothing=%s', 'mysql://a:%s@b', 'app:%s@db')
   fc.assert(fc.property(password, pattern, (secret, form) => {
     const url = form.replace('%s', () => secret)
     const parsed = parseDatabaseUrl(url)
