@@ -141,9 +141,15 @@ const byKind = {
   other: DbOther
 } satisfies Record<ErrorKind, unknown>
 
+/** Of a stack: between the database and who has called it. */
+const OUR_FRAMES = 10
+
 /** An error of the given kind about a statement. `sql` is cut to 200 characters; parameters are never part of it. */
 export function databaseError (kind: ErrorKind, sql: string, because: Because & { constraint?: string | undefined } = {}): DatabaseError {
+  const limit = Error.stackTraceLimit
+  Error.stackTraceLimit = limit + OUR_FRAMES
   const error = ('cause' in because ? new byKind[kind]({ cause: because.cause }) : new byKind[kind]()) as DatabaseError
+  Error.stackTraceLimit = limit
   error.kind = kind
   error.sql = abbreviate(sql)
   if (because.constraint !== undefined) error.constraint = because.constraint

@@ -231,6 +231,7 @@ class EngineDatabase implements Database, Runner {
       mode: options.mode ?? 'write',
       isolation: options.isolation,
       statementTimeoutMs: options.statementTimeout ?? this.#settings.statementTimeoutMs,
+      timeoutMs: options.timeout ?? this.#settings.txTimeoutMs,
       deadline: Math.min(scope.deadline, performance.now() + (options.timeout ?? this.#settings.txTimeoutMs))
     }
     return new Tx(this.#host, settings, limitsOf(scope, this.#host, Infinity).held)

@@ -78,6 +78,11 @@ export class Gate {
     return await this.#wait(limits, sql)
   }
 
+  /** A place that nobody else wants now; undefined if there is none. */
+  tryAcquire (doing: string): GateLease | undefined {
+    return this.#closed || this.#leases.size >= this.#size || this.#waiters.size > 0 ? undefined : this.#lease(doing)
+  }
+
   release (lease: GateLease): void {
     if (!this.#leases.delete(lease)) return
     const [next] = this.#waiters

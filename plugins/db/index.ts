@@ -5,9 +5,12 @@
 import fastifyPostgres from '@fastify/postgres'
 import type { FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import type { ClientBase } from 'pg'
 import type {} from '../config/index.ts' // app.config
 import { migrate, type MigrationSet } from './migrate.ts'
 import { openDatabase } from './open.ts'
+import { parseAddress } from './postgres/address.ts'
+import { AddressClient, findConfig } from './postgres/connect.ts'
 import type { Database } from './types.ts'
 
 export { migrate, type AppliedMigration, type MigrationSet } from './migrate.ts'
@@ -36,7 +39,7 @@ async function db (app: FastifyInstance, { migrations = [] }: DbOptions): Promis
     throw error
   }
   app.decorate('db', database)
-  if (config.database.engine === 'postgres') await app.register(fastifyPostgres, { connectionString: config.database.url, max: config.pool.max })
+  if (config.database.engine === 'postgres') await app.register(fastifyPostgres, { ...await findConfig(parseAddress(config.database.url)), Client: AddressClient as unknown as new () => ClientBase, max: config.pool.max })
   log.info({ engine: database.engine, database: config.database.displayUrl }, 'database open')
 }
 

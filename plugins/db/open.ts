@@ -8,6 +8,8 @@ import type { Database, Engine, Log } from './types.ts'
 
 /** The start of an app has enough to do. */
 const OPTIMIZE_AFTER_MS = 60_000
+/** Of PostgreSQL, for each connection: each takes some 10 KB there. */
+const PREPARED_STATEMENTS = 250
 
 /** Throws `TDM_ERR_DB_OPEN`, which says what to do. */
 export async function openDatabase (config: Config, log: Log): Promise<Database> {
@@ -25,7 +27,8 @@ async function openSqliteOf (config: Config, log: Log): Promise<Engine> {
   return await openSqlite({ ...settings, smallConnections, optimizeAfterMs: OPTIMIZE_AFTER_MS }, log)
 }
 
-async function openPostgresOf ({ database, pool, acquireTimeoutMs, idleTimeoutMs, txIdleTimeoutMs, result }: Config, log: Log): Promise<Engine> {
-  const { url, displayUrl } = database
-  return await openPostgres({ url, displayUrl, maxConnections: pool.max, lifetimeMs: pool.lifetimeMs, acquireTimeoutMs, idleTimeoutMs, txIdleTimeoutMs, result }, log)
+async function openPostgresOf (config: Config, log: Log): Promise<Engine> {
+  const { database: { url, displayUrl }, pool, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result } = config
+  const settings = { url, displayUrl, maxConnections: pool.max, lifetimeMs: pool.lifetimeMs, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result }
+  return await openPostgres({ ...settings, preparedStatements: PREPARED_STATEMENTS }, log)
 }

@@ -14,7 +14,11 @@ export interface Cost {
   isShort: boolean
   /** Runs where it delays others, to their end; counted by who runs it. */
   shortRuns: number
-  why: 'new: a short plan' | 'new: the plan reads a large table' | 'took longer than the budget' | 'was short often enough'
+  /** What these took on average, where that is known. */
+  shortMeanMs: number
+  why: 'new' | 'new: a short plan' | 'new: the plan reads a large table' | 'took longer than the budget' | 'was short often enough' | 'writes'
+  /** What the server has said, where it does: PostgreSQL. */
+  isRead: boolean | undefined
   /** Runs apart, and what they took on average. */
   runs: number
   meanMs: number
@@ -48,7 +52,7 @@ export class Placement {
     const known = this.#costs.get(sql)
     if (known !== undefined) return known
     const isShort = this.budgetMs > 0 && looksShort()
-    const cost: Cost = { sql, isShort, shortRuns: 0, why: isShort ? 'new: a short plan' : 'new: the plan reads a large table', runs: 0, meanMs: 0, overruns: 0, due: 1, mistakes: 0 }
+    const cost: Cost = { sql, isShort, shortRuns: 0, shortMeanMs: 0, isRead: undefined, why: isShort ? 'new: a short plan' : 'new: the plan reads a large table', runs: 0, meanMs: 0, overruns: 0, due: 1, mistakes: 0 }
     this.#costs.set(sql, cost)
     if (this.#recent.push(cost) > 1000) this.#recent.shift()
     return cost
@@ -75,11 +79,15 @@ export class Placement {
 
   /** It ran apart, to its end. */
   ranApart (cost: Cost, ms: number): void {
-    cost.meanMs = cost.runs === 0 ? ms : cost.meanMs + WEIGHT * (ms - cost.meanMs)
-    cost.runs++
+    this.measure(cost, ms)
     if (cost.isShort) return
     if (ms > this.budgetMs) this.#stayApart(cost)
     else if (--cost.due <= 0 && ms < this.budgetMs / 2) this.#comeBack(cost)
+  }
+
+  measure (cost: Cost, ms: number): void {
+    cost.meanMs = cost.runs === 0 ? ms : cost.meanMs + WEIGHT * (ms - cost.meanMs)
+    cost.runs++
   }
 
   #stayApart (cost: Cost): void {

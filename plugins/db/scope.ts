@@ -87,8 +87,12 @@ const none: readonly Lease[] = Object.freeze([])
 
 /** Throws `TDM_ERR_DB_ABORTED` or `TDM_ERR_DB_TIMEOUT` if the limits do not allow going on. */
 export function checkLimits (limits: Limits, sql: string): void {
-  if (limits.signal?.aborted === true) throw databaseError('aborted', sql, { cause: limits.signal.reason })
-  if (performance.now() >= limits.deadline) throw databaseError('timeout', sql)
+  if (limits.signal?.aborted === true || performance.now() >= limits.deadline) throw limitError(limits, sql)
+}
+
+/** The error of limits that have passed. */
+export function limitError ({ signal }: Limits, sql: string): Error {
+  return signal?.aborted === true ? databaseError('aborted', sql, { cause: signal.reason }) : databaseError('timeout', sql)
 }
 
 /** Calls `expire` with our error when the limits pass, which they have not yet (`checkLimits`); the answer ends the watch. */

@@ -5,7 +5,8 @@
  *
  *  1. A statement is accepted only while `open` and not doomed; later ones fail with TDM_ERR_TX_CLOSED or TDM_ERR_TX_DOOMED and are never sent.
  *  2. Each transaction has one FIFO: the order of calls is the order of execution. What was accepted before `closing` runs before COMMIT; before
- *     ROLLBACK it is refused, except the one that is running, which is stopped and awaited.
+ *     ROLLBACK it is refused, except what is running, which is stopped and awaited. Where the connection is pipelined a statement is handed over before the one before it is
+ *     answered, and COMMIT behind statements whose rows nobody counts; the database refuses what comes behind a failure. Anything else waits for all answers.
  *  3. BEGIN is lazy: the first statement takes the connection. A transaction without statements sends nothing.
  *  4. The first failure of a statement dooms the transaction, whether or not the app catches it. COMMIT of a doomed one becomes ROLLBACK and fails with
  *     TDM_ERR_TX_DOOMED, the first failure as its cause.
@@ -16,7 +17,7 @@
  *  7. Callbacks run when the outermost has ended and its connection is released: afterCommit of all levels that were kept, afterRollback of all that were not.
  */
 import type { FastifyError } from '@fastify/error'
-import { abbreviate, isOurs, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse } from '../errors.ts'
+import { abbreviate, isOurs, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse, TxRolledBack } from '../errors.ts'
 import { RowCursor } from './cursor.ts'
 import { checkLimits, currentScope, findTransaction, limitsOf, runInTransaction, watchLimits, type ScopedTransaction } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
@@ -33,6 +34,7 @@ export interface TransactionHost {
 
 export interface TxSettings extends BeginOptions {
   readonly statementTimeoutMs: number
+  readonly timeoutMs: number
   /** On the clock of `performance.now()`; what the outermost transaction may take. */
   readonly deadline: number
 }
@@ -76,6 +78,12 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   #tail: Promise<void> = Promise.resolve()
   /** Accepted, and not done. */
   #queued = 0
+  /** Settled when all that was handed over is answered. */
+  #answered: Promise<unknown> = Promise.resolve()
+  /** Handed over and not answered, with rows that may yet be too many. */
+  #unanswered = 0
+  /** Functions that have joined it and are not done. */
+  #joined = 0
   #cursor: RowCursor | undefined
   #afterCommit: Array<() => unknown> = []
   #afterRollback: Array<() => unknown> = []
@@ -144,7 +152,43 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   // --- statements --------------------------------------------------------------------------------------------------------
 
   execute (method: Method, query: Query, params: Params): Promise<unknown> {
-    return this.#submit(PreparedStatement.prototype[method], query.sql, (connection, limits) => connection.execute(method, query, params, limits))
+    return this.#submit(PreparedStatement.prototype[method], query.sql, (connection, limits) => this.#count(method, connection.execute(method, query, params, limits)))
+  }
+
+  /** An `all` can fail when the database has done its part. */
+  #count (method: Method, result: Promise<unknown>): Promise<unknown> {
+    if (method !== 'all') return result
+    this.#unanswered++
+    return result.finally(() => { this.#unanswered-- })
+  }
+
+  last<R> (statement: Statement<R>): Statement<R> {
+    const runner: Runner = {
+      execute: (method, query, params) => this.#executeLast(method, query, params),
+      iterate: (query, params) => this.iterate(query, params)
+    }
+    return new PreparedStatement<R>(runner, this.#host.engine.parser.parseQuery(statement.sql))
+  }
+
+  /** What is decided by somebody further out is not committed here. */
+  #executeLast (method: Method, query: Query, params: Params): Promise<unknown> {
+    if (this.parent !== undefined || this.#joined > 0 || this.#unguard !== undefined) return this.execute(method, query, params)
+    const result = this.#submit(PreparedStatement.prototype[method], query.sql, async (connection, limits) => await this.#runLast(connection, method, query, params, limits))
+    if (this.state === 'open') this.#stopAccepting('commit')
+    return result
+  }
+
+  async #runLast (connection: Connection, method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
+    if (this.#unanswered > 0) await this.#answered
+    if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
+    let answer: unknown
+    if (connection.executeLast !== undefined && method !== 'all') answer = await connection.executeLast(method, query, params, { ...limits, deadline: this.settings.deadline })
+    else {
+      answer = await connection.execute(method, query, params, limits)
+      await connection.commit(this.#commitLimits)
+    }
+    this.#isCommitted = true
+    return answer
   }
 
   iterate (query: Query, params: Params): AsyncIterableIterator<Row> {
@@ -164,7 +208,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     const { turn, finish } = this.#takeTurn()
     const run = async (): Promise<T> => {
       try {
-        return await this.#run(sql, limits, task)
+        return await this.#run(sql, limits, task, finish)
       } catch (error) {
         result.catch(noop) // not before: an error finds its way to the caller's stack while each promise on it is awaited once
         throw error
@@ -185,7 +229,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   /** Puts `task` behind everything that was accepted before. */
   #enqueue<T> (task: () => Promise<T>): Promise<T> {
     const { turn = Promise.resolve(), finish } = this.#takeTurn()
-    const result = turn.then(task)
+    const result = turn.then(() => this.#answered).then(task)
     result.then(finish, finish)
     return result
   }
@@ -195,20 +239,38 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     const turn = this.#queued++ === 0 ? undefined : this.#tail
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#tail = promise
-    return { turn, finish: () => { this.#queued--; resolve() } }
+    let isFinished = false
+    return { turn, finish: () => { if (!isFinished) this.#queued--; isFinished = true; resolve() } }
   }
 
-  async #run<T> (sql: string, limits: Limits, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
+  /** `onHandedOver`: the next one may follow. */
+  async #run<T> (sql: string, limits: Limits, task: (connection: Connection, limits: Limits) => Promise<T>, onHandedOver?: () => void): Promise<T> {
     if (this.#isRollingBack()) throw new TxClosed('rolled back', abbreviate(sql))
     if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
+    let onAnswered: (() => void) | undefined
     try {
       const connection = await this.#open(sql, limits)
       if (this.#isRollingBack()) throw new TxClosed('rolled back', abbreviate(sql)) // it came while the connection was waited for
-      return await task(connection, limits)
+      const result = task(connection, limits)
+      if (connection.isPipelined !== true || onHandedOver === undefined) return await result
+      onAnswered = this.#handOver()
+      onHandedOver()
+      return await result
     } catch (error) {
+      if (this.#failure !== undefined && error instanceof TxDoomed) throw this.#because(error) // refused, because one before it had failed
       this.fail(error)
       throw error
+    } finally {
+      onAnswered?.()
     }
+  }
+
+  /** Answers what is to be called when there is an answer. */
+  #handOver (): () => void {
+    const before = this.#answered
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#answered = promise.then(() => before)
+    return resolve
   }
 
   #isRollingBack (): boolean {
@@ -309,12 +371,14 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   async join<T> (fn: (tx: Transaction) => T | Promise<T>): Promise<T> {
     const { promise: givenUp, reject } = Promise.withResolvers<never>()
     this.#waiting.add(reject)
+    this.#joined++
     try {
       return await Promise.race([runInTransaction(this.#host, this, async () => await fn(this)), givenUp])
     } catch (error) {
       this.fail(error)
       throw error
     } finally {
+      this.#joined--
       this.#waiting.delete(reject)
     }
   }
@@ -405,13 +469,28 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   async #commit (): Promise<void> {
     await this.#close('commit')
+    if (this.#unanswered > 0 || this.#isCommitted) await this.#answered
     if (this.#failure !== undefined) throw this.#because(new TxDoomed())
-    await this.#connection?.commit({ deadline: this.settings.deadline, signal: undefined, held: [] })
+    if (!this.#isCommitted) await this.#sendCommit()
     this.#isCommitted = true
     this.#release()
   }
 
+  /** Behind statements that are not answered yet; if one of them fails, that is why it was not committed. */
+  async #sendCommit (): Promise<void> {
+    const [outcome] = await Promise.allSettled([this.#connection?.commit(this.#commitLimits)])
+    await this.#answered
+    if (outcome.status === 'fulfilled') return
+    if (this.#failure !== undefined && outcome.reason instanceof TxRolledBack) throw this.#because(new TxDoomed())
+    throw outcome.reason
+  }
+
+  get #commitLimits (): Limits {
+    return { deadline: this.settings.deadline, signal: undefined, held: [] }
+  }
+
   async #rollback (error: unknown): Promise<void> {
+    if (this.#isCommitted) return this.#release() // by its last statement
     this.#failure ??= { error }
     this.#connection?.cancel()
     await this.#close('rollback')
@@ -429,6 +508,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     }
     await this.#cursor?.end(new TxClosed(this.#ended(), abbreviate(this.#cursor.sql)))
     await this.#tail
+    if (ending === 'rollback' || this.parent !== undefined) await this.#answered
   }
 
   #release (): void {

@@ -125,12 +125,12 @@ export interface EngineStatus {
 /** Where a statement runs, and why. */
 export interface StatementStatus {
   readonly sql: string
-  /** 'inline': on the main thread, under the budget. 'apart': in a thread. */
-  readonly runs: 'inline' | 'apart'
+  /** 'inline': on the main thread, under the budget. 'lane': pipelined with others. 'apart': in a thread, or on a connection of its own. */
+  readonly runs: 'inline' | 'lane' | 'apart'
   readonly why: string
-  /** Its runs in threads, and what they took on average. */
+  /** Its runs apart, and what they took on average. */
   readonly apart: { readonly runs: number, readonly meanMs: number }
-  /** Times that it was interrupted on the main thread and run again in a thread. */
+  /** Times that it took longer than it may where it delays others. */
   readonly overruns: number
 }
 
@@ -146,6 +146,12 @@ export type TxOutcome = 'committed' | 'rolledback' | 'unknown' | 'none'
 export interface Transaction extends Queryable {
   readonly state: TxState
   readonly mode: 'write' | 'read'
+  /**
+   * The same statement as the last one of the transaction: COMMIT travels with it, which on PostgreSQL saves a round trip. Its call resolves when the transaction is
+   * committed; nothing is accepted after it (`TDM_ERR_TX_CLOSED`), and what fails after it undoes nothing. In a transaction that was joined, is nested, or belongs to a
+   * request it is a statement like any other, since the end is not up to it.
+   */
+  last: <R>(statement: Statement<R>) => Statement<R>
   /**
    * Runs `fn` after the outermost transaction is committed and its connection released, in order of registration, awaited before `db.tx` resolves. Dropped with a
    * nested transaction that is rolled back. An error in `fn` is logged and changes nothing. Throws `TDM_ERR_TX_CLOSED` when the transaction has ended.
@@ -247,6 +253,9 @@ export interface Engine extends Executor {
 export interface BeginOptions {
   readonly mode: 'write' | 'read'
   readonly isolation: TxOptions['isolation']
+  /** What its statements, and the whole, may take. Undefined: what holds for all. The engine may use them for limits of the server's own. */
+  readonly statementTimeoutMs?: number
+  readonly timeoutMs?: number
   /** Called when the transaction has been idle for too long while others wait: it is to be rolled back. */
   readonly expire?: (error: Error) => void
 }
@@ -257,8 +266,12 @@ export interface Lease { readonly since: number }
 /** A connection that belongs to one transaction, from BEGIN to `release`. */
 export interface Connection extends Executor {
   readonly lease: Lease
+  /** True if a statement may be handed over before the one before it is answered: it is run behind that, and refused if that fails. */
+  readonly isPipelined?: boolean
   /** False when the database has ended the transaction by itself, or the connection is gone. */
   readonly inTransaction: boolean
+  /** A statement and COMMIT, together. Throws what either throws. Undefined: one follows the other. */
+  executeLast?: (method: Method, query: Query, params: Params, limits: Limits) => Promise<unknown>
   /** Throws `TDM_ERR_TX_ROLLED_BACK`, `TDM_ERR_TX_OUTCOME_UNKNOWN`, or the statement's error. */
   commit: (limits: Limits) => Promise<void>
   /** Undoes everything. Never throws: a connection that cannot is thrown away by `release`. */

@@ -12,6 +12,7 @@ interface Backend {
   readonly host: string
   readonly port: number
   readonly ssl: unknown
+  readonly sslNegotiation: unknown
 }
 
 /** pg's protocol connection; not in its types. */
@@ -23,12 +24,12 @@ interface Wire {
   on: (event: string, listener: (error?: Error) => void) => void
 }
 
-const Connection = (pg as unknown as { Connection: new (config: { ssl: unknown }) => Wire }).Connection
+const Connection = (pg as unknown as { Connection: new (config: { ssl: unknown, sslNegotiation: unknown }) => Wire }).Connection
 
 /** Resolves when the server has closed the request's connection, which is all the acknowledgement there is, or after `timeoutMs`. Never rejects. */
 export async function cancelBackend (client: pg.ClientBase, timeoutMs: number): Promise<void> {
-  const { processID, secretKey, host, port, ssl } = client as unknown as Backend
-  const wire = new Connection({ ssl })
+  const { processID, secretKey, host, port, ssl, sslNegotiation } = client as unknown as Backend
+  const wire = new Connection({ ssl, sslNegotiation })
   await new Promise<void>(resolve => {
     const timer = setTimeout(() => { wire.stream.destroy() }, timeoutMs)
     const end = (): void => { clearTimeout(timer); resolve() }

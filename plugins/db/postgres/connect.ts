@@ -76,6 +76,14 @@ export async function connectFirst (address: Address, open: OpenClient = openCli
   throw failureOf(failed)
 }
 
+/** With what a connection can be made now: for a pool of pg's own, whose client has to be `AddressClient`. */
+export async function findConfig (address: Address): Promise<ServerConfig> {
+  let found: ServerConfig = {}
+  const client = await connectFirst(address, async config => await openClient(found = config))
+  await client.end()
+  return found
+}
+
 async function connectAs (server: ServerAddress, wanted: TargetSession, open: OpenClient): Promise<pg.Client> {
   const client = await connectAnyWay(server, open)
   try {

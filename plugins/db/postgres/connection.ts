@@ -1,122 +1,170 @@
 /**
- * One connection to PostgreSQL, lent by the pool to one holder, and what can be done with it.
+ * A session with PostgreSQL that belongs to one holder: a transaction, or one statement on its own.
  *
  * Kept true:
- *  1. It is used for one thing at a time; the holder sees to it.
- *  2. The statement that runs when the limits pass is cancelled on the server, and its connection is not used for another transaction afterwards: a cancel
- *     that comes late would hit a stranger's statement.
- *  3. A connection whose state is not known to be clean is closed, never given back. An 'error' event always has a listener.
+ *  1. What is asked for is sent at once, in order, behind what was asked for before; after a failure the server refuses the rest of the transaction.
+ *  2. The statement that runs when its limits pass is cancelled on the server, and the session is not used for anybody else afterwards: a cancel that comes late would hit a
+ *     stranger's statement. Once COMMIT is sent nothing is cancelled.
+ *  3. A session whose state is not known to be clean is closed, never given back.
+ *  4. A transaction's id is asked for with its first write, so that its fate can be asked for if COMMIT is not answered. What is not known to have happened is never
+ *     reported as failed: TDM_ERR_TX_OUTCOME_UNKNOWN.
  */
-import type pg from 'pg'
-import Cursor from 'pg-cursor'
-import { databaseError, errorKind, TxLost, TxOutcomeUnknown, TxRolledBack } from '../../errors.ts'
+import { databaseError, DbBind, errorKind, TxDoomed, TxLost, TxOutcomeUnknown, TxRolledBack } from '../../errors.ts'
 import type { GateLease } from '../gate.ts'
-import { Result, sizeOf, type ResultLimits } from '../result.ts'
+import type { ResultLimits } from '../result.ts'
 import { checkLimits, watchLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
-import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, RunResult, Script } from '../types.ts'
+import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, Script } from '../types.ts'
+import { Call, control, FetchCall, OpenCall, Repeatable } from './call.ts'
 import { cancelBackend } from './cancel.ts'
-import { sqlState, toOurError } from './errors.ts'
-import { TransactionQuery } from './transaction-query.ts'
-import { toPostgres, types } from './values.ts'
+import { isStale, sqlState, toOurError } from './errors.ts'
+import { MOST_VALUES } from './messages.ts'
+import type { Exchange, Session } from './session.ts'
+import { readTraits, traitsOf, type Traits } from './traits.ts'
+import { toPostgres } from './values.ts'
 
 /** Rows that a cursor fetches at once. */
 const FETCH = 100
+const PORTAL = 'tandem'
 /** What a server says of a transaction whose COMMIT it did not answer; undefined: nothing, in time. */
 export type CommitOutcome = 'committed' | 'aborted' | undefined
-export type ResolveOutcome = (id: string, limits: Limits) => Promise<CommitOutcome>
+
+/** What a connection needs of the engine it belongs to. */
+export interface Home {
+  readonly result: ResultLimits
+  /** Finds out what became of a transaction whose COMMIT was not answered. */
+  resolve: (id: string, session: Session, limits: Limits) => Promise<CommitOutcome>
+  /** True if the statement was seen to be a read by the server. */
+  isKnownRead: (sql: string) => boolean
+  /** SQL that sets the server's own limits for one transaction, to be sent behind BEGIN; undefined if those of the session fit. */
+  limitsOf: (options: BeginOptions) => string | undefined
+}
 
 /** How long a server may take to end a cancelled statement before its connection is cut, and to answer COMMIT after the deadline. */
 const GRACE_MS = 5000
 /** COMMIT waits for the disk, and for standbys if they are synchronous; beyond this nobody waits for the answer any more. */
 const LONGEST_COMMIT_MS = 60_000
-/** Statements that outlive their transaction; by their text, so one in a function or a comment's company is not seen. `SET LOCAL` does not. */
-const CHANGES_SESSION = /^\s*(?:SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b)|RESET\b|LISTEN\b|LOAD\b|DISCARD\b|PREPARE\b|CREATE\s+(?:LOCAL\s+)?TEMP)|\bpg_(?:try_)?advisory_lock|\bset_config\s*\(/i
-const NOTIFIES = /\bNOTIFY\b|\bpg_notify\b/i
-const WRITES = new Set(['INSERT', 'UPDATE', 'DELETE', 'MERGE'])
+
+/** A statement that was sent and is not answered. */
+interface Running {
+  /** Why it is stopped, if it is. */
+  reason: Error | undefined
+  unwatch: () => void
+}
 
 export class PostgresConnection implements Connection {
+  readonly isPipelined = true
   readonly lease: GateLease
-  readonly #client: pg.PoolClient
+  readonly session: Session
+  readonly #home: Home
   readonly #onRelease: () => void
-  readonly #result: ResultLimits
-  /** Finds out what became of a transaction whose COMMIT was not answered. */
-  readonly #resolve: ResolveOutcome
-  /** BEGIN, as long as it has not been sent: it travels with the first statement. */
-  #begin: string | undefined
+  readonly #running = new Set<Running>()
+  /** BEGIN and what goes with it, as long as it has not been sent: it travels with the first statement. */
+  #begin: readonly string[] = []
   #isWriting = false
   /** Known once something was written by a statement; what a script or a cursor has written is asked for before COMMIT. */
   #transactionId: string | undefined
   #hasUnknownWrites = false
+  /** What these have written is not known, if COMMIT was sent behind them and nothing is answered. */
+  #unansweredWrites = 0
   /** What it has sent goes out with COMMIT, and has no id. */
   #hasNotified = false
-  #inTransaction = false
-  #isBroken = false
+  #isCommitting = false
+  /** Of the transaction, as of the last answer. */
+  #status = 'I'
   /** A cancel is on its way, or may still be; or the session is not as it was (SET, LISTEN, an advisory lock). */
   #isTainted = false
-  #cancelRunning: (() => void) | undefined
-  /** Not everything that waits for a connection is told when that ends: pg-cursor is not. */
-  #failRunning: ((error: Error) => void) | undefined
+  #cancelled: Promise<void> | undefined
 
-  constructor (client: pg.PoolClient, lease: GateLease, result: ResultLimits, resolve: ResolveOutcome, onRelease: () => void) {
-    this.#client = client
+  constructor (session: Session, lease: GateLease, home: Home, onRelease: () => void) {
+    this.session = session
     this.lease = lease
-    this.#resolve = resolve
+    this.#home = home
     this.#onRelease = onRelease
-    this.#result = result
-    client.on('error', this.#onLost).on('end', this.#onLost)
   }
 
   get inTransaction (): boolean {
-    return this.#inTransaction && !this.#isBroken
+    return this.session.isOpen && this.#status !== 'I'
+  }
+
+  get isClean (): boolean {
+    return this.session.isOpen && !this.#isTainted && this.#status === 'I' && this.session.pending === 0
   }
 
   release (): void {
-    this.#client.removeListener('error', this.#onLost)
-    this.#client.removeListener('end', this.#onLost)
-    if (this.#isBroken) this.#client.on('error', () => {})
-    this.#client.release(!this.#isClean())
     this.#onRelease()
-  }
-
-  #isClean (): boolean {
-    return !this.#isBroken && !this.#isTainted && !this.#inTransaction && this.#client.getTransactionStatus() === 'I'
-  }
-
-  readonly #onLost = (): void => {
-    this.#isBroken = true
-    this.#failRunning?.(new Error('the connection ended'))
   }
 
   // --- statements ------------------------------------------------------------------------------------------------------------
 
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
-    const values = bindValues(query, params, toPostgres)
-    // 'extended', or pg would send a statement without values in the simple protocol, which takes several statements at once
-    const config: pg.QueryConfig & { queryMode: 'extended' } = { text: query.text, values, types, queryMode: 'extended' }
-    const result = await this.#send(query.sql, limits, () => this.#query(config))
-    if (method === 'get') return result.rows[0]
-    return method === 'all' ? this.#limit(result.rows) : changesOf(result)
+    const call = this.#callOf(method, query, params)
+    const isWrite = this.#isWriting && this.#transactionId === undefined && !this.#home.isKnownRead(query.sql)
+    const askId = isWrite ? new Call(ASK_ID, [], 'get') : undefined
+    if (isWrite) this.#unansweredWrites++
+    await this.#run(query.sql, traitsOf(query), limits, call, () => this.session.run(...this.#takeBegin(), call, ...askId === undefined ? [] : [askId]))
+    if (askId !== undefined) {
+      this.#unansweredWrites--
+      this.#noteId(askId)
+    }
+    return call.answer
   }
 
-  #limit (rows: Row[]): Row[] {
-    new Result(this.#result).add({ rows, bytes: rows.reduce((sum, row) => sum + sizeOf(row), 0) })
-    return rows
+  /**
+   * A statement on its own. A read is run read only, so that it cannot be anything else: one that writes fails, and has done nothing. Throws `Repeatable` for what is certain
+   * not to have happened, `TDM_ERR_TX_OUTCOME_UNKNOWN` for what may have.
+   */
+  async executeAlone (method: Method, query: Query, params: Params, limits: Limits, isRead: boolean): Promise<unknown> {
+    const call = this.#callOf(method, query, params)
+    const calls = isRead ? [control('BEGIN READ ONLY'), call, control('COMMIT')] : [call]
+    const since = performance.now()
+    let exchange: Exchange | undefined
+    try {
+      await this.#run(query.sql, traitsOf(query), limits, call, async () => exchange = await this.session.run(...calls))
+    } catch (error) {
+      if (this.#status === 'E') await this.rollback()
+      throw exchange?.error === undefined ? error : this.#judge(error as Error, exchange, query, isRead, performance.now() - since)
+    }
+    return call.answer
+  }
+
+  #judge (error: Error, exchange: Exchange, query: Query, isRead: boolean, ranMs: number): unknown {
+    const isStopped = sqlState(error.cause) === '' && errorKind(error) !== 'connection'
+    if (isStopped && (isRead || !exchange.isLost)) return error
+    if (isRead && sqlState(exchange.error) === READ_ONLY) return new Repeatable(error, 'writes')
+    if (isStale(exchange.error)) return new Repeatable(error, 'stale')
+    if (!exchange.isLost) return error
+    if (!isRead && exchange.isSent && !(traitsOf(query).isPlain && isUndone(exchange))) return new TxOutcomeUnknown({ cause: error })
+    return ranMs < AGAIN_WITHIN_MS ? new Repeatable(error, 'lost') : error
+  }
+
+  /** The last statement of a transaction, together with COMMIT. */
+  async executeLast (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
+    const call = this.#callOf(method, query, params)
+    await this.#cancelled
+    checkLimits(limits, query.sql)
+    this.#note(traitsOf(query), query.sql)
+    this.#hasUnknownWrites ||= this.#isWriting && this.#transactionId === undefined && !this.#home.isKnownRead(query.sql)
+    await this.#commit(limits, () => this.session.run(...this.#takeBegin(), call, control('COMMIT')))
+    return call.answer
   }
 
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
-    const values = bindValues(query, params, toPostgres)
-    await this.#sendBegin(limits)
-    this.#hasUnknownWrites = this.#isWriting
-    const cursor = this.#client.query(new Cursor<Row>(query.text, values, { types }))
+    const values = this.#bind(query, params)
+    const traits = traitsOf(query)
+    this.#hasUnknownWrites ||= this.#isWriting && !traits.looksRead
+    const opened = new OpenCall(query.text, values, PORTAL, FETCH)
     try {
+      let call: Call = opened
+      await this.#run(query.sql, traits, limits, undefined, () => this.session.run(...this.#takeBegin(), opened))
       for (;;) {
-        const batch = await this.#send(query.sql, limits, () => cursor.read(FETCH))
-        if (batch.length > 0) yield batch
-        if (batch.length < FETCH) return
+        if (call.rows.length > 0) yield call.rows
+        if (call.tag !== 'suspended') return
+        const next = call = new FetchCall(opened, PORTAL, FETCH)
+        await this.#run(query.sql, traits, limits, undefined, () => this.session.run(next))
       }
     } finally {
-      await this.#closeCursor(cursor)
+      if (this.#status === 'T') this.session.closePortal(PORTAL)
     }
   }
 
@@ -125,129 +173,138 @@ export class PostgresConnection implements Connection {
     await this.#control(sql, limits)
   }
 
-  /** Sends a statement of the extended protocol; in a transaction that writes, together with BEGIN and the question for its id, as long as they are due. */
-  #query (config: object): Promise<pg.QueryResult<Row>> {
-    const askId = this.#isWriting && this.#transactionId === undefined
-    if (this.#begin === undefined && !askId) return this.#client.query(config as pg.QueryConfig)
-    const { promise, resolve, reject } = Promise.withResolvers<pg.QueryResult<Row>>()
-    const callback = (error: Error | null, result: pg.QueryResult<Row>): void => {
-      if (error === null) resolve(result)
-      else reject(error)
-    }
-    const begin = this.#begin
-    this.#begin = undefined
-    const query = new TransactionQuery({ ...config, callback }, {
-      begin,
-      onBegun: () => { this.#inTransaction = true },
-      onId: askId ? id => { this.#transactionId = id } : undefined
-    })
-    this.#client.query(query as unknown as pg.Submittable)
-    return promise
-  }
-
-  /** BEGIN on its own, for what cannot travel with it. */
-  async #sendBegin (limits: Limits): Promise<void> {
-    if (this.#begin !== undefined) await this.#control('', limits)
-  }
-
   cancel (): void {
-    this.#cancelRunning?.()
+    for (const running of this.#running) this.#stop(running, databaseError('aborted', this.lease.doing))
   }
 
-  /** Sends one statement and waits for its end; when the limits pass, cancels it and throws their error instead of the server's. */
-  async #send<T> (sql: string, limits: Limits, send: () => Promise<T>): Promise<T> {
-    checkLimits(limits, sql)
+  #callOf (method: Method, query: Query, params: Params): Call {
+    return new Call(query.text, this.#bind(query, params), method, this.#home.result)
+  }
+
+  #bind (query: Query, params: Params): ReadonlyArray<string | null | Uint8Array> {
+    if (query.count > MOST_VALUES) throw new DbBind('list', `at most ${MOST_VALUES} values`, String(query.count))
+    if (query.text.includes('\0')) throw databaseError('syntax', query.sql)
+    return bindValues(query, params, toPostgres)
+  }
+
+  #takeBegin (): readonly Call[] {
+    const begin = this.#begin.map(control)
+    this.#begin = []
+    return begin
+  }
+
+  #noteId ({ rows: [row] }: Call): void {
+    if (typeof row?.id === 'string') this.#transactionId = row.id
+  }
+
+  #note ({ changesSession, notifies }: Traits, sql: string): void {
     this.lease.work(sql)
-    if (CHANGES_SESSION.test(sql)) this.#isTainted = true
-    if (NOTIFIES.test(sql)) this.#hasNotified = true
-    const { promise: lost, reject: fail } = Promise.withResolvers<never>()
-    this.#failRunning = fail
-    let reason: Error | undefined
-    let cancelled: Promise<void> | undefined
-    const stop = (error: Error): void => {
-      reason ??= error
-      cancelled ??= this.#cancel()
-    }
-    const unwatch = watchLimits(limits, sql, stop)
-    this.#cancelRunning = () => { stop(databaseError('aborted', sql)) }
+    if (changesSession) this.#isTainted = true
+    if (notifies) this.#hasNotified = true
+  }
+
+  /** Sends something and waits for its answer; when the limits pass, it is cancelled, and their error is thrown instead of the server's. */
+  async #run (sql: string, traits: Traits, limits: Limits, call: Call | undefined, send: () => Promise<Exchange>): Promise<void> {
+    checkLimits(limits, sql)
+    this.#note(traits, sql)
+    const running: Running = { reason: undefined, unwatch: watchLimits(limits, sql, error => { this.#stop(running, error) }) }
+    this.#running.add(running)
+    if (call !== undefined) call.onTooLarge = error => { this.#stop(running, error) }
     try {
-      return await Promise.race([send(), lost])
-    } catch (error) {
-      if (sqlState(error) === '') this.#isBroken = true
-      throw reason ?? toOurError(error, sql)
-    } finally {
-      unwatch()
-      this.#failRunning = undefined
-      this.#cancelRunning = undefined
-      this.lease.rest()
-      await cancelled
+      this.#check(await send(), sql, running)
+          } finally {
+      running.unwatch()
+      this.#running.delete(running)
+      if (this.#running.size === 0) this.lease.rest()
+      await this.#cancelled
     }
+  }
+
+  /** Throws what the exchange has ended with. */
+  #check (exchange: Exchange, sql: string, { reason }: Running): void {
+    const { error, isLost, status } = exchange
+    this.#status = isLost ? 'I' : status
+    if (error === undefined) return
+    const call = exchange.calls[exchange.position]
+    if (isStale(error)) this.session.forget(call?.text ?? '')
+    if (reason !== undefined) throw reason
+    throw sqlState(error) === IN_FAILED_TRANSACTION ? new TxDoomed({ cause: error }) : failureOf(exchange, sql)
+  }
+
+  #stop (running: Running, error: Error): void {
+    if (this.#isCommitting) return
+    running.reason ??= error
+    this.#cancelled ??= this.#cancel()
   }
 
   async #cancel (): Promise<void> {
     this.#isTainted = true
     const cut = setTimeout(() => { this.cut() }, GRACE_MS)
-    await cancelBackend(this.#client, GRACE_MS)
+    await cancelBackend(this.session.client, GRACE_MS)
     clearTimeout(cut)
   }
 
-  /** Ends the connection without asking; whoever waits for it gets an error. */
+  /** Ends the session without asking; whoever waits for it gets an error. */
   cut (): void {
-    this.#isBroken = true
-    const { connection } = this.#client as unknown as { connection: { stream: { destroy: () => void } } }
-    connection.stream.destroy()
-  }
-
-  async #closeCursor (cursor: Cursor): Promise<void> {
-    if (this.#isBroken) return // it would wait for ever
-    const { promise: lost, reject: fail } = Promise.withResolvers<never>()
-    this.#failRunning = fail
-    try {
-      await Promise.race([cursor.close(), lost])
-    } catch {
-      this.#isBroken = true
-    } finally {
-      this.#failRunning = undefined
-    }
+    this.session.destroy(new Error('the connection was cut'))
   }
 
   // --- transactions ------------------------------------------------------------------------------------------------------------
 
-  begin ({ mode, isolation }: BeginOptions): void {
+  begin (options: BeginOptions): void {
+    const { mode, isolation } = options
     const level = isolation === undefined ? '' : ` ISOLATION LEVEL ${isolation.toUpperCase()}`
-    this.#begin = `BEGIN${level} ${mode === 'read' ? 'READ ONLY' : 'READ WRITE'}`
+    const begin = `BEGIN${level} ${mode === 'read' ? 'READ ONLY' : 'READ WRITE'}`
+    const settings = this.#home.limitsOf(options)
+    this.#begin = settings === undefined ? [begin] : [begin, settings]
     this.#isWriting = mode === 'write'
   }
 
-  /** The deadline does not cancel COMMIT, which would leave its outcome open; a server that is silent for too long is given up. */
+  /** Sent at once, behind what was not answered yet; if that fails, the server answers ROLLBACK. */
   async commit (limits: Limits): Promise<void> {
-    const patience = { ...unlimited, deadline: Math.min(Math.max(limits.deadline, performance.now() + GRACE_MS), performance.now() + LONGEST_COMMIT_MS) }
+    await this.#cancelled
     if (this.#hasUnknownWrites && this.#transactionId === undefined) await this.#askId(limits)
+    await this.#commit(limits, () => this.session.runScript('COMMIT'))
+  }
+
+  /** The deadline does not cancel COMMIT, which would leave its outcome open; a server that is silent for too long is given up. */
+  async #commit (limits: Limits, send: () => Promise<Exchange>): Promise<void> {
+    const patience = { ...unlimited, deadline: Math.min(Math.max(limits.deadline, performance.now() + GRACE_MS), performance.now() + LONGEST_COMMIT_MS) }
+    this.#isCommitting = true
     const unwatch = watchLimits(patience, 'COMMIT', () => { this.cut() })
     try {
-      const { command } = await this.#client.query('COMMIT')
-      this.#inTransaction = false
-      if (command === 'ROLLBACK') throw new TxRolledBack()
-    } catch (error) {
-      if (error instanceof TxRolledBack) throw error
-      if (sqlState(error) === '' || this.#isBroken || errorKind(toOurError(error, 'COMMIT')) === 'connection') return await this.#findOutcome(error, patience)
-      this.#inTransaction = false // a COMMIT that fails has rolled back
-      throw toOurError(error, 'COMMIT')
+      const exchange = await send()
+      this.#status = exchange.isLost ? 'I' : exchange.status
+      if (exchange.error !== undefined) await this.#failedCommit(exchange, patience)
+      else if (exchange.calls.at(-1)?.tag === 'ROLLBACK') throw new TxRolledBack()
     } finally {
+      this.#isCommitting = false
+      this.lease.rest()
       unwatch()
     }
   }
 
+  /** Returns if the transaction was committed all the same. */
+  async #failedCommit (exchange: Exchange, patience: Limits): Promise<void> {
+    const isCommit = exchange.position >= exchange.calls.length - 1
+    const error = failureOf(exchange, exchange.calls[exchange.position]?.text ?? 'COMMIT')
+    if (!exchange.isLost && errorKind(error) !== 'connection') throw error // and the server has rolled back, or will be told to
+    if (!exchange.isSent || (!isCommit && isUndone(exchange))) throw new TxLost({ cause: error })
+    await this.#findOutcome(error, patience)
+  }
+
   async #askId (limits: Limits): Promise<void> {
-    const { rows } = await this.#send('COMMIT', limits, () => this.#client.query<{ id: string | null }>('SELECT pg_current_xact_id_if_assigned() AS id'))
-    this.#transactionId = rows[0]?.id ?? undefined
+    const call = new Call(ASK_ID, [], 'get')
+    await this.#run('COMMIT', plain, limits, undefined, () => this.session.run(call))
+    this.#noteId(call)
   }
 
   /** The connection was lost while COMMIT was on its way: the server is asked, over another one. If nothing was written nothing can be lost. */
   async #findOutcome (cause: unknown, limits: Limits): Promise<void> {
-    this.#isBroken = true
+    this.cut()
     const id = this.#transactionId
-    const outcome = id !== undefined ? await this.#resolve(id, limits) : this.#hasNotified ? undefined : 'committed'
+    const hasUnknown = this.#hasNotified || this.#hasUnknownWrites || this.#unansweredWrites > 0
+    const outcome = id !== undefined ? await this.#home.resolve(id, this.session, limits) : hasUnknown ? undefined : 'committed'
     if (outcome === 'committed') return
     if (outcome === 'aborted') throw new TxLost({ cause })
     throw Object.assign(new TxOutcomeUnknown({ cause }), { xid: id })
@@ -257,9 +314,8 @@ export class PostgresConnection implements Connection {
     if (!this.inTransaction) return
     try {
       await this.#control('ROLLBACK', { ...unlimited, deadline: performance.now() + GRACE_MS })
-      this.#inTransaction = false
     } catch {
-      this.#isBroken = true
+      this.cut()
     }
   }
 
@@ -272,8 +328,7 @@ export class PostgresConnection implements Connection {
   }
 
   async rollbackToSavepoint (name: string): Promise<void> {
-    await this.#control(`ROLLBACK TO SAVEPOINT ${name}`, unlimited)
-    await this.#control(`RELEASE SAVEPOINT ${name}`, unlimited)
+    await this.#control(`ROLLBACK TO SAVEPOINT ${name}; RELEASE SAVEPOINT ${name}`, unlimited)
   }
 
   /** In a savepoint that is undone, so that constraints are as deferred afterwards as before. */
@@ -289,15 +344,27 @@ export class PostgresConnection implements Connection {
 
   /** Sends SQL of the simple protocol, behind BEGIN as long as that is due. */
   async #control (sql: string, limits: Limits): Promise<void> {
-    const begin = this.#begin
-    this.#begin = undefined
-    if (begin !== undefined) this.#inTransaction = true
-    await this.#send(sql, limits, () => this.#client.query(begin === undefined ? sql : `${begin}; ${sql}`))
+    if (sql.includes('\0')) throw databaseError('syntax', sql)
+    const script = [...this.#begin, sql].join('; ')
+    this.#begin = []
+    await this.#run(sql, readTraits(sql), limits, undefined, () => this.session.runScript(script))
   }
 }
 
 const unlimited: Limits = { deadline: Infinity, signal: undefined, held: [] }
+const plain = readTraits('')
+const ASK_ID = 'SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS id'
+/** A statement whose session is ended after this time may well be the reason: it is not run again. */
+const AGAIN_WITHIN_MS = 1000
+const IN_FAILED_TRANSACTION = '25P02'
+const READ_ONLY = '25006'
 
-function changesOf ({ command, rowCount }: pg.QueryResult): RunResult {
-  return { changes: WRITES.has(command) ? rowCount ?? 0 : 0, lastInsertRowid: null }
+/** The server has ended the session by its own word, before the statement that was due had an answer: it was in it, or had not begun. */
+function isUndone ({ error, position, calls }: Exchange): boolean {
+  return position < calls.length && sqlState(error) !== ''
+}
+
+/** The error of an exchange as ours; of a statement that was not prepared, why it was not. */
+function failureOf ({ error, calls, position }: Exchange, sql: string): Error {
+  return toOurError(calls[position]?.statement?.error ?? error, sql)
 }

@@ -44,8 +44,21 @@ export function toOurError (error: unknown, sql: string): Error {
   return databaseError(kindOf(error), sql, { cause: error, constraint })
 }
 
+/** The server has forgotten the prepared statement (DISCARD ALL, another server behind a pooler), or its rows are no longer what they were (ALTER TABLE). */
+export function isStale (error: unknown): boolean {
+  const state = sqlState(error)
+  return state === '26000' || (state === '0A000' && (error as { routine?: string }).routine === 'RevalidateCachedQuery')
+}
+
+/** Of a connection that could not be made: the server is on its way down or up, has no room now, or is not to be seen. */
+export function mayPass (error: unknown): boolean {
+  const state = sqlState(error)
+  return state === '' || state === '53300' || state.startsWith('57P') || state.startsWith('08')
+}
+
 function kindOf (error: unknown): ErrorKind {
   const state = sqlState(error)
   if (state === '') return 'connection'
+  if (isStale(error)) return 'serialization' // prepared anew, it works
   return kinds[state] ?? classes[state.slice(0, 2)] ?? 'other'
 }

@@ -1,9 +1,16 @@
-/** Opens PostgreSQL: the pool of connections, what every session has, and clear errors for a server that cannot be used. */
-import pg from 'pg'
+/**
+ * Opens sessions with PostgreSQL: pg connects, then each session gets what it has to have. Behind a pooler (PgBouncer) in transaction mode a session is not one of the
+ * server's, so there only what the pooler keeps for its clients is set, and what else is needed goes into each transaction.
+ */
+import type pg from 'pg'
 import { DbOpen } from '../../errors.ts'
 import type { ResultLimits } from '../result.ts'
-import { sqlState } from './errors.ts'
-import { types } from './values.ts'
+import type { BeginOptions } from '../types.ts'
+import { parseAddress, type Address } from './address.ts'
+import { connectFirst, openClient } from './connect.ts'
+import { explainConnectError } from './explain.ts'
+import { LONGEST_ON_LANE_MS } from './lane.ts'
+import { Session } from './session.ts'
 
 export interface PostgresSettings {
   /** postgres://user:password@host:port/database?sslmode=… */
@@ -13,70 +20,170 @@ export interface PostgresSettings {
   readonly maxConnections: number
   readonly acquireTimeoutMs: number
   readonly result: ResultLimits
+  /** What a statement and a transaction may take unless they say otherwise: the server's own limits are a little longer. */
+  readonly statementTimeoutMs: number
+  readonly txTimeoutMs: number
   /** After how long without a statement a transaction is rolled back when others wait. */
   readonly txIdleTimeoutMs: number
   /** An unused connection is closed after this time. */
   readonly idleTimeoutMs: number
   /** A connection is not used again when it is older. */
   readonly lifetimeMs: number
+  /** How many statements each connection keeps prepared. */
+  readonly preparedStatements: number
+}
+
+/** What was found out about the server. */
+export interface Server {
+  /** 180004 is 18.4. */
+  readonly version: number
+  /** There is a pooler in between. */
+  readonly isPooled: boolean
+  /** Prepared statements are kept from one transaction to the next. */
+  readonly keepsStatements: boolean
+  /** What a statement takes that costs the server nothing. */
+  readonly roundTripMs: number
 }
 
 /** Connecting takes a few round trips, and the server starts a process. */
 const SHORTEST_CONNECT_MS = 5000
-
-/** A pool whose connections answer in UTC and ISO form. Connects once, so that a wrong address is found now. Throws `TDM_ERR_DB_OPEN`. */
-export async function openPool (settings: PostgresSettings, onIdleError: (error: Error) => void): Promise<pg.Pool> {
-  const pool = new pg.Pool({
-    connectionString: settings.url,
-    max: settings.maxConnections,
-    idleTimeoutMillis: finite(settings.idleTimeoutMs),
-    maxLifetimeSeconds: Math.ceil(finite(settings.lifetimeMs) / 1000),
-    connectionTimeoutMillis: Math.max(settings.acquireTimeoutMs, SHORTEST_CONNECT_MS), // the wait for a connection is the gate's
-    application_name: 'fastify-tandem',
-    types,
-    // oxlint-disable-next-line typescript/no-misused-promises -- the pool awaits it; its type does not say so
-    onConnect: prepareSession
-  })
-  pool.on('error', onIdleError)
-  try {
-    const client = await pool.connect()
-    client.release()
-    return pool
-  } catch (error) {
-    await pool.end()
-    throw new DbOpen(settings.displayUrl, explain(error), { cause: error })
-  }
-}
-
-const runs = new WeakMap<pg.ClientBase, string>()
+/** The server's limits are a second net: they are longer than ours. */
+const LATER_MS = 5000
+const TRANSACTION_TIMEOUT_SINCE = 170_000
+/** How often the server looks whether the client of a running statement is still there. */
+const CHECK_CLIENT_MS = 1000
 
 /** Stays the same over a clean restart, and changes when the server recovers from a crash, which throws its statistics away; any user may read it. */
 export const RUN_OF_SERVER = '(SELECT stats_reset FROM pg_stat_bgwriter)::text'
+const FORMS = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'"
 
-/** The run of the server that the connection belongs to. */
-export function runOf (client: pg.ClientBase): string | undefined {
-  return runs.get(client)
+const runs = new WeakMap<Session, string>()
+
+/** The run of the server that the session belongs to. */
+export function runOf (session: Session): string | undefined {
+  return runs.get(session)
 }
 
-async function prepareSession (client: pg.ClientBase): Promise<void> {
-  const results = await client.query(`SET TimeZone = 'UTC'; SET DateStyle = 'ISO'; SELECT ${RUN_OF_SERVER} AS run`) as unknown as Array<pg.QueryResult<{ run: string }>>
-  const run = results[2]?.rows[0]?.run
-  if (run !== undefined) runs.set(client, run)
+export class Opener {
+  readonly #settings: PostgresSettings
+  readonly #address: Address
+  #server: Server | undefined
+
+  /** Throws `TDM_ERR_DB_OPEN` for a URL that cannot be used. */
+  constructor (settings: PostgresSettings) {
+    this.#settings = settings
+    this.#address = parseAddress(settings.url)
+  }
+
+  /** The server, once a session was opened. */
+  get server (): Server {
+    if (this.#server === undefined) throw new Error('no session was opened')
+    return this.#server
+  }
+
+  /** A client of pg, for what needs a connection of its own. Rejects with the driver's error. */
+  async connect (timeoutMs = Math.max(this.#settings.acquireTimeoutMs, SHORTEST_CONNECT_MS)): Promise<pg.Client> {
+    return await connectFirst(this.#address, async config => await openClient({ connectionTimeoutMillis: Math.ceil(timeoutMs), ...config }))
+  }
+
+  /** The first session, so that a wrong address is found now. Throws `TDM_ERR_DB_OPEN`. */
+  async openFirst (): Promise<Session> {
+    try {
+      return await this.open()
+    } catch (error) {
+      throw new DbOpen(this.#settings.displayUrl, explainConnectError(error), { cause: error })
+    }
+  }
+
+  /** Rejects with the driver's error. */
+  async open (): Promise<Session> {
+    return await this.#open(false)
+  }
+
+  /** A session whose transactions are read only, and short. */
+  async openLane (): Promise<Session> {
+    return await this.#open(true)
+  }
+
+  async #open (isLane: boolean): Promise<Session> {
+    const client = await this.connect()
+    try {
+      const run = await this.#prepare(client, isLane)
+      const session = new Session(client, { preparedStatements: this.server.keepsStatements ? this.#settings.preparedStatements : 0 })
+      runs.set(session, run)
+      return session
+    } catch (error) {
+      await client.end().catch(() => {})
+      throw error
+    }
+  }
+
+  /** Answers the run of the server. */
+  async #prepare (client: pg.Client, isLane: boolean): Promise<string> {
+    const results = await client.query(`${FORMS}; SELECT ${RUN_OF_SERVER} AS run, pg_backend_pid() AS pid, current_setting('server_version_num') AS version`) as unknown as
+      Array<pg.QueryResult<{ run: string, pid: number, version: string }>>
+    const row = results[2]?.rows[0]
+    if (row === undefined) throw new Error('the server does not say who it is')
+    this.#server ??= await this.#meet(client, row)
+    if (!this.#server.isPooled) await client.query(this.#limits(isLane))
+    return row.run
+  }
+
+  async #meet (client: pg.Client, { pid, version }: { pid: number, version: string }): Promise<Server> {
+    const isPooled = (client as unknown as { processID: number }).processID !== pid
+    return { version: Number(version), isPooled, keepsStatements: !isPooled || await keepsStatements(client), roundTripMs: await measureRoundTrip(client) }
+  }
+
+  /** Sets those of the server's limits that it has. */
+  #limits (isLane: boolean): string {
+    const { statementTimeoutMs, txTimeoutMs } = this.#settings
+    const limits: Record<string, string> = {
+      statement_timeout: isLane ? String(LONGEST_ON_LANE_MS) : laterMs(statementTimeoutMs),
+      idle_in_transaction_session_timeout: laterMs(txTimeoutMs),
+      transaction_timeout: laterMs(txTimeoutMs),
+      default_transaction_read_only: isLane ? 'on' : 'off'
+    }
+    const values = Object.entries(limits).map(([name, value]) => `('${name}', '${value}')`).join(', ')
+    return `SELECT set_config(v.name, v.value, false) FROM (VALUES ${values}) v (name, value) JOIN pg_settings USING (name);
+      SELECT set_config(name, '${CHECK_CLIENT_MS}', false) FROM pg_settings WHERE name = 'client_connection_check_interval' AND version() LIKE '%linux%'`
+  }
+
+  /** SQL that sets the limits of one transaction, where they are not those of the session. */
+  limitsOf ({ statementTimeoutMs, timeoutMs }: BeginOptions): string | undefined {
+    const { isPooled, version } = this.server
+    const statement = statementTimeoutMs ?? this.#settings.statementTimeoutMs
+    const transaction = timeoutMs ?? this.#settings.txTimeoutMs
+    if (!isPooled && statement === this.#settings.statementTimeoutMs && transaction === this.#settings.txTimeoutMs) return undefined
+    const names = ['idle_in_transaction_session_timeout', ...version >= TRANSACTION_TIMEOUT_SINCE ? ['transaction_timeout'] : []]
+    const settings = [`set_config('statement_timeout', '${laterMs(statement)}', true)`, ...names.map(name => `set_config('${name}', '${laterMs(transaction)}', true)`)]
+    return `SELECT ${settings.join(', ')}`
+  }
 }
 
-/** pg takes 0 for no limit. */
-function finite (ms: number): number {
-  return Number.isFinite(ms) ? ms : 0
+async function measureRoundTrip (client: pg.Client): Promise<number> {
+  const since = performance.now()
+  await client.query('')
+  return performance.now() - since
 }
 
-function explain (error: unknown): string {
-  const state = sqlState(error)
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-  if (state === '3D000') return 'the server has no database of this name. Create it with "createdb".'
-  if (state.startsWith('28')) return 'the server does not accept this user or password.'
-  if (state === '53300') return 'the server has no connection left. Raise its max_connections or lower DB_POOL_MAX.'
-  if (state === '57P03') return 'the server is starting up or shutting down.'
-  if (code === 'ECONNREFUSED') return 'nothing listens there. Is the server running, and is the port right?'
-  if (code === 'ENOTFOUND' || code === 'EAI_AGAIN') return 'the host name is not known.'
-  return 'the server cannot be reached or refused; its error is the cause of this one.'
+/** 0 is no limit. */
+function laterMs (ms: number): string {
+  return Number.isFinite(ms) ? String(Math.min(2 ** 31 - 1, Math.ceil(ms) + LATER_MS)) : '0'
+}
+
+/**
+ * A pooler that keeps prepared statements (PgBouncer from 1.21 on) gives them names of its own on the server; one that does not passes the name through, to a server
+ * connection that is somebody else's next.
+ */
+async function keepsStatements (client: pg.Client): Promise<boolean> {
+  const name = 'tandem_probe'
+  await client.query('BEGIN')
+  try {
+    await client.query({ name, text: 'SELECT 1' })
+    const { rows } = await client.query('SELECT 1 FROM pg_prepared_statements WHERE name = $1', [name])
+    return rows.length === 0
+  } finally {
+    await client.query(`DEALLOCATE ${name}`).catch(() => {}) // one that renames it does not know it
+    await client.query('ROLLBACK')
+  }
 }

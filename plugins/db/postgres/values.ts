@@ -21,28 +21,48 @@ export function toPostgres (value: Value): PostgresValue | undefined {
   }
 }
 
+/** A column's text as it stands in `buffer` from `start` to `end`. */
+export type DecodeColumn = (buffer: Buffer, start: number, end: number) => Column
+
 type Parse = (text: string) => Column
 
-const asText: Parse = text => text
+/** Node's own, without the look-up of an encoding by its name; not in its types. */
+interface Slices { utf8Slice: (start: number, end: number) => string, latin1Slice: (start: number, end: number) => string }
+
+const decodeText: DecodeColumn = (buffer, start, end) => (buffer as unknown as Slices).utf8Slice(start, end)
+
+/** What is not ASCII is text, for which there is `decodeText`. */
+const parsed = (parse: Parse): DecodeColumn => (buffer, start, end) => parse((buffer as unknown as Slices).latin1Slice(start, end))
 
 /** By OID (https://www.postgresql.org/docs/18/catalog-pg-type.html, `SELECT oid, typname FROM pg_type`). */
-const parsers: ReadonlyMap<number, Parse> = new Map<number, Parse>([
-  [16, text => text === 't' ? 1 : 0], // boolean
-  [17, text => Buffer.from(text.slice(2), 'hex')], // bytea
-  [20, toInteger], // bigint
-  [21, Number], // smallint
-  [23, Number], // integer
-  [26, Number], // oid
-  [700, Number], // real
-  [701, Number], // double precision
-  [1114, toTimestamp], // timestamp
-  [1184, toTimestamp], // timestamp with time zone
-  [1700, toNumeric] // numeric
+const decoders: ReadonlyMap<number, DecodeColumn> = new Map<number, DecodeColumn>([
+  [16, (buffer, start) => buffer[start] === 0x74 ? 1 : 0], // boolean: 't' or 'f'
+  [17, parsed(text => Buffer.from(text.slice(2), 'hex'))], // bytea
+  [20, decodeInteger], // bigint
+  [21, decodeInteger], // smallint
+  [23, decodeInteger], // integer
+  [26, decodeInteger], // oid
+  [700, parsed(Number)], // real
+  [701, parsed(Number)], // double precision
+  [1114, parsed(toTimestamp)], // timestamp
+  [1184, parsed(toTimestamp)], // timestamp with time zone
+  [1700, parsed(toNumeric)] // numeric
 ])
 
-/** In the form that pg takes as `types`. */
-export const types = {
-  getTypeParser: (oid: number): Parse => parsers.get(oid) ?? asText
+/** How a column of the type is read. */
+export function decoderOf (oid: number): DecodeColumn {
+  return decoders.get(oid) ?? decodeText
+}
+
+/** Up to so many digits every integer is exact. */
+const SAFE_DIGITS = 15
+
+function decodeInteger (buffer: Buffer, start: number, end: number): number | bigint {
+  if (end - start > SAFE_DIGITS) return toInteger((buffer as unknown as Slices).latin1Slice(start, end))
+  const isNegative = buffer[start] === 0x2d
+  let number = 0
+  for (let i = isNegative ? start + 1 : start; i < end; i++) number = number * 10 + (buffer[i] as number) - 0x30
+  return isNegative ? -number : number
 }
 
 function toInteger (text: string): number | bigint {

@@ -1,4 +1,5 @@
 /** Connections that are cancelled, killed and cut: what the caller is told, and that nothing stays behind. */
+import { setImmediate } from 'node:timers/promises'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { openEngine } from '../../../plugins/db/open.ts'
@@ -78,21 +79,40 @@ void t.test('115: a backend that is killed while its client is idle in a transac
   t.strictSame(await db.prepare('SELECT id FROM a').all(), [])
 })
 
-void t.test('116: a backend that is killed during a statement, and while it is idle in the pool', async t => {
+void t.test('116: a backend that is killed while a read runs, which is run again, and while it is idle in the pool', async t => {
   const url = await freshUrl(t, 'postgres')
   const log = collectLog()
   const db = await openUrl(t, url, { DB_POOL_MAX: '1' }, log)
   const client = await admin(t, url)
   const pid = await pidOf(db)
-  const killed = t.rejects(db.prepare('SELECT pg_sleep(60)').get(), { code: 'TDM_ERR_DB_CONNECTION' })
+  const read = db.prepare('SELECT 1 AS one FROM pg_sleep(0.3)').get()
+  while ((await activeStatements(client, url)).length === 0) await setImmediate()
   await client.query('SELECT pg_terminate_backend($1, 5000)', [pid])
-  await killed
+  t.strictSame(await read, { one: 1 })
   const idle = await pidOf(db)
   t.not(idle, pid)
   await client.query('SELECT pg_terminate_backend($1, 5000)', [idle])
   while (log.lines.length === 0) await client.query('SELECT 1')
   t.match(log.lines, [{ level: 'warn', message: /idle connection/ }])
   t.strictSame(await db.prepare('SELECT 1 AS one').get(), { one: 1 })
+})
+
+void t.test('116: a backend that is killed during a write: it did not happen, and is done on another connection; one that takes long is not run again', async t => {
+  const url = await freshUrl(t, 'postgres')
+  const db = await openUrl(t, url, { DB_POOL_MAX: '1' })
+  const client = await admin(t, url)
+  await db.exec('CREATE TABLE a (id BIGINT)')
+  const pid = await pidOf(db)
+  const write = db.prepare('INSERT INTO a (id) SELECT 1 FROM pg_sleep(0.3)').run()
+  while ((await activeStatements(client, url)).length === 0) await setImmediate()
+  await client.query('SELECT pg_terminate_backend($1, 5000)', [pid])
+  t.strictSame(await write, { changes: 1, lastInsertRowid: null })
+  t.strictSame(await db.prepare('SELECT id FROM a').all(), [{ id: 1 }])
+  const next = await pidOf(db)
+  const long = t.rejects(db.prepare('SELECT pg_sleep(60)').get(), { code: 'TDM_ERR_DB_CONNECTION' })
+  await client.query('SELECT pg_sleep(1.1)')
+  await client.query('SELECT pg_terminate_backend($1, 5000)', [next])
+  await long
 })
 
 void t.test('COMMIT that the server answers with ROLLBACK is an error', async t => {

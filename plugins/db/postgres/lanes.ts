@@ -1,0 +1,152 @@
+/**
+ * The lanes of an engine: one, and a second as long as there is much to do and a connection that nobody else wants. One that is full groups better than two that are half
+ * empty. Opened when they are first wanted; who comes before that runs elsewhere.
+ */
+import type { Gate, GateLease } from '../gate.ts'
+import type { Cost } from '../placement.ts'
+import { Lane, type LaneCall, type LaneOwner } from './lane.ts'
+import type { Session } from './session.ts'
+
+/** Reads under way from which on a second lane helps, if it stays like that for so many ticks. */
+const DEEP = 64
+const DEEP_TICKS = 3
+/** After so many ticks with little to do it goes. */
+const SHALLOW_TICKS = 250
+/** Before the next attempt to open one. */
+const PAUSE_MS = 500
+
+export interface LanesOwner {
+  /** A session that is read only. */
+  openLane: () => Promise<Session>
+  onCost: (cost: Cost, ms: number) => void
+  onSilent: (calls: readonly LaneCall[]) => void
+  /** True if the session has reached its age. */
+  isOld: (session: Session) => boolean
+}
+
+export class Lanes implements LaneOwner {
+  readonly #owner: LanesOwner
+  readonly #gate: Gate
+  #first: Lane | undefined
+  #second: Lane | undefined
+  /** What the second one has of the connections; the first one has its own. */
+  #lease: GateLease | undefined
+  /** Takes nothing new, and is closed when it is done. */
+  readonly #retiring = new Set<Lane>()
+  #isOpening = false
+  #openAfter = 0
+  #deepTicks = 0
+  #isClosed = false
+
+  constructor (owner: LanesOwner, gate: Gate) {
+    this.#owner = owner
+    this.#gate = gate
+  }
+
+  get load (): { readonly used: number, readonly waiting: number } {
+    const lanes = [this.#first, this.#second].filter(lane => lane !== undefined)
+    return { used: lanes.length, waiting: lanes.reduce((sum, { depth }) => sum + depth, 0) }
+  }
+
+  /** The lane for one more read; undefined: there is none now. */
+  pick (): Lane | undefined {
+    const first = usable(this.#first)
+    if (first === undefined) {
+      if (this.#first?.session.isOpen !== true) this.#openFirst()
+      return usable(this.#second)
+    }
+    const second = usable(this.#second)
+    return second !== undefined && first.depth > DEEP && second.depth < first.depth ? second : first
+  }
+
+  // --- opening and closing -------------------------------------------------------------------------------------------------
+
+  #openFirst (): void {
+    this.#first = undefined
+    void this.#open().then(lane => { this.#first = lane })
+  }
+
+  #openSecond (): void {
+    const lease = this.#isOpening ? undefined : this.#gate.tryAcquire('a second lane')
+    if (lease === undefined) return
+    this.#lease = lease
+    void this.#open().then(lane => {
+      this.#second = lane
+      if (lane === undefined) this.#giveBack()
+    })
+  }
+
+  async #open (): Promise<Lane | undefined> {
+    if (this.#isOpening || this.#isClosed || performance.now() < this.#openAfter) return undefined
+    this.#isOpening = true
+    try {
+      const lane = new Lane(await this.#owner.openLane(), this)
+      if (!this.#isClosed) return lane
+      lane.end()
+    } catch {
+      this.#openAfter = performance.now() + PAUSE_MS // whoever needs the server meets the same error, and tells it
+    } finally {
+      this.#isOpening = false
+    }
+    return undefined
+  }
+
+  onCost (cost: Cost, ms: number): void {
+    this.#owner.onCost(cost, ms)
+  }
+
+  onSilent (calls: readonly LaneCall[]): void {
+    this.#owner.onSilent(calls)
+  }
+
+  onTick (lane: Lane): void {
+    if (this.#retiring.has(lane)) this.#endIfDone(lane)
+    else if (lane === this.#first) this.#tickFirst(lane)
+    else if (lane === this.#second && (!lane.session.isOpen || this.#gate.load.waiting > 0)) this.#retireSecond()
+  }
+
+  #tickFirst (lane: Lane): void {
+    if (this.#owner.isOld(lane.session)) {
+      this.#first = undefined
+      this.#retire(lane)
+      return
+    }
+    this.#deepTicks = lane.depth > DEEP ? Math.max(this.#deepTicks, 0) + 1 : Math.min(this.#deepTicks, 0) - 1
+    if (this.#second === undefined && this.#deepTicks >= DEEP_TICKS) this.#openSecond()
+    else if (this.#second !== undefined && this.#deepTicks <= -SHALLOW_TICKS) this.#retireSecond()
+  }
+
+  #retireSecond (): void {
+    const lane = this.#second
+    this.#second = undefined
+    if (lane !== undefined) this.#retire(lane)
+  }
+
+  #retire (lane: Lane): void {
+    this.#retiring.add(lane)
+    this.#endIfDone(lane)
+  }
+
+  #endIfDone (lane: Lane): void {
+    if (lane.depth > 0 && lane.session.isOpen) return
+    this.#retiring.delete(lane)
+    lane.end()
+    this.#giveBack()
+  }
+
+  #giveBack (): void {
+    if (this.#lease === undefined || this.#second !== undefined) return
+    this.#gate.release(this.#lease)
+    this.#lease = undefined
+  }
+
+  /** Ends what is answered; what is not gets `Repeatable`. */
+  close (): void {
+    this.#isClosed = true
+    for (const lane of [this.#first, this.#second, ...this.#retiring]) lane?.end()
+  }
+}
+
+function usable (lane: Lane | undefined): Lane | undefined {
+  return lane !== undefined && lane.session.isOpen && !lane.isSilent ? lane : undefined
+}
