@@ -16,7 +16,7 @@ import pg from 'pg'
 import config from '../plugins/config/index.ts'
 import db from '../plugins/db/index.ts'
 import tx from '../plugins/tx/index.ts'
-import { PgServer } from './faults/pg.ts'
+import { PostgresServer } from '../test/helper/postgres-server.ts'
 
 const { values } = parseArgs({
   options: {
@@ -91,7 +91,7 @@ interface Sample { readonly perSecond: number, readonly cpuMicros: number }
 
 async function compare (): Promise<number> {
   const [rounds, ms, bound] = [values.rounds, values.ms, values.bound].map(Number) as [number, number, number]
-  const server = values.url === '' ? await PgServer.start() : undefined
+  const server = values.url === '' ? await PostgresServer.start() : undefined
   const url = server?.url ?? values.url
   await query(url, 'DROP TABLE IF EXISTS cost; CREATE TABLE cost (id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name TEXT NOT NULL)')
   const apps = new Map<Contender, { child: ChildProcess, port: number }>()

@@ -11,7 +11,6 @@
 import { parseArgs } from 'node:util'
 import { formatCount, formatTable } from '../scripts/terminal.ts'
 import { kinds, type KindName } from './faults/kinds.ts'
-import { PgServer } from './faults/pg.ts'
 import { run, type Result } from './faults/run.ts'
 
 const { values } = parseArgs({
@@ -38,7 +37,8 @@ is left, or if the app's process died or wrote to stderr.`)
   process.exit(0)
 }
 if (!['postgres', 'sqlite', 'both'].includes(values.engine)) throw new Error('--engine is postgres, sqlite or both')
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void PgServer.stopAll().finally(() => { process.exit(1) }) })
+// an exit, so that the app is ended too
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { process.exit(1) })
 
 const chosen = values.kinds.split(',').filter(name => name !== '')
 for (const name of chosen) if (!(name in kinds)) throw new Error(`--kinds: there is no ${name}`)

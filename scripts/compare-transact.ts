@@ -5,12 +5,10 @@
  * The numbers are those of test/tx: 1, 4, 18, 22, 27 and 115. A case says what should happen, sends its requests, looks at the tables over a connection of its
  * own, and answers with what it saw.
  */
-import { execFile, spawn, type ChildProcess } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
@@ -20,6 +18,8 @@ import pg from 'pg'
 import config from '../plugins/config/index.ts'
 import db from '../plugins/db/index.ts'
 import tx from '../plugins/tx/index.ts'
+import { ask } from '../test/helper/pg.ts'
+import { PostgresServer } from '../test/helper/postgres-server.ts'
 
 const help = `Usage: npm run compare:transact -- [options]
 
@@ -279,7 +279,7 @@ async function runCase (name: SubjectName, number: number, url: string): Promise
 /** As `runCase`, in a child; a child that ends by itself is a finding too. */
 async function runInChild (name: SubjectName, { number }: Case, admin: string, n: number): Promise<Finding> {
   const database = `compare_${process.pid}_${n}`
-  await queryOnce(admin, `CREATE DATABASE ${database} TEMPLATE template0`)
+  await ask(admin, `CREATE DATABASE ${database} TEMPLATE template0`)
   const url = new URL(admin)
   url.pathname = `/${database}`
   try {
@@ -289,7 +289,7 @@ async function runInChild (name: SubjectName, { number }: Case, admin: string, n
       })
     })
   } finally {
-    await queryOnce(admin, `DROP DATABASE ${database} WITH (FORCE)`)
+    await ask(admin, `DROP DATABASE ${database} WITH (FORCE)`)
   }
 }
 
@@ -299,51 +299,18 @@ function reasonOf (error: { killed?: boolean, code?: unknown }, stderr: string):
   return `the process crashes${line === undefined ? ` (exit code ${String(error.code)})` : ` (${line})`}`
 }
 
-async function queryOnce (url: string, sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    await client.query(sql)
-  } finally {
-    await client.end()
-  }
-}
-
 // --- a PostgreSQL ------------------------------------------------------------------------------------------------------------------
 
 /** Runs `fn` with the address of a PostgreSQL: the one of TEST_DATABASE_URL, or one that is started and removed again. */
 async function withServer<T> (fn: (url: string) => Promise<T>): Promise<T> {
   const given = process.env.TEST_DATABASE_URL
   if (given !== undefined) return await fn(given)
-  const folder = mkdtempSync(join(tmpdir(), 'compare-transact-'))
-  const server = startServer(folder)
+  const server = await PostgresServer.start({ settings: { synchronous_commit: 'off' } })
   try {
-    return await fn(await addressOf(server, folder))
+    return await fn(server.url)
   } finally {
-    if (server.exitCode === null) {
-      server.kill('SIGTERM')
-      await once(server, 'exit')
-    }
-    rmSync(folder, { recursive: true, force: true })
+    await server.stop()
   }
-}
-
-/** The server of the tests, in a folder of its own: where it leaves its address depends on where it stands. */
-function startServer (folder: string): ChildProcess {
-  const root = new URL('../', import.meta.url)
-  for (const name of ['test/setup', 'test/helper', '.tap']) mkdirSync(join(folder, name), { recursive: true })
-  for (const name of ['test/setup/pg-server.ts', 'test/helper/paths.ts']) copyFileSync(new URL(name, root), join(folder, name))
-  symlinkSync(fileURLToPath(new URL('node_modules', root)), join(folder, 'node_modules'), 'junction')
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }')
-  const log = openSync(join(folder, 'log'), 'w')
-  return spawn(process.execPath, [join(folder, 'test/setup/pg-server.ts'), String(process.pid)], { stdio: ['ignore', log, log] })
-}
-
-async function addressOf (server: ChildProcess, folder: string): Promise<string> {
-  const state = join(folder, '.tap/pg.json')
-  for (let i = 0; i < 1200 && !existsSync(state) && server.exitCode === null; i++) await sleep(50)
-  if (!existsSync(state)) throw new Error(`PostgreSQL did not start:\n${readFileSync(join(folder, 'log'), 'utf8')}`)
-  return (JSON.parse(readFileSync(state, 'utf8')) as { url: string }).url
 }
 
 // --- the table ---------------------------------------------------------------------------------------------------------------------

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
-import pg from 'pg'
-import { PgServer } from './pg.ts'
+import { ask } from '../../test/helper/pg.ts'
+import { PostgresServer } from '../../test/helper/postgres-server.ts'
 import type { AppProcess } from './process.ts'
 import { Proxy } from './proxy.ts'
 import type { Random } from './random.ts'
@@ -43,26 +43,14 @@ const POOL = 8
 const timeouts = { DB_ACQUIRE_TIMEOUT: '5s', DB_STATEMENT_TIMEOUT: '6s', DB_TX_TIMEOUT: '8s' }
 
 export async function startPostgres (): Promise<Target> {
-  const server = await PgServer.start()
+  const server = await PostgresServer.start({ settings: { max_connections: 100 } })
   const proxy = await Proxy.start(server.port)
-
-  /** On a connection of its own, by no proxy. */
-  async function ask<R extends pg.QueryResultRow> (sql: string, values: unknown[] = []): Promise<R[]> {
-    const client = new pg.Client({ connectionString: server.url, application_name: 'faults' })
-    client.on('error', () => {})
-    await client.connect()
-    try {
-      return (await client.query<R>(sql, values)).rows
-    } finally {
-      await client.end()
-    }
-  }
 
   async function terminate (random: Random): Promise<void> {
     const which = random.chance(0.5) ? "AND state <> 'idle'" : ''
-    const list = await ask<{ pid: number }>(`SELECT pid FROM pg_stat_activity WHERE application_name = 'fastify-tandem' ${which} ORDER BY pid`)
+    const list = await ask<{ pid: number }>(server.url, `SELECT pid FROM pg_stat_activity WHERE application_name = 'fastify-tandem' ${which} ORDER BY pid`)
     const victim = list[random.between(0, Math.max(0, list.length - 1))]
-    if (victim !== undefined) await ask('SELECT pg_terminate_backend($1)', [victim.pid])
+    if (victim !== undefined) await ask(server.url, 'SELECT pg_terminate_backend($1)', [victim.pid])
   }
 
   const actions: Record<string, (random: Random) => void | Promise<void>> = {
@@ -84,15 +72,15 @@ export async function startPostgres (): Promise<Target> {
     calm: () => { proxy.calm() },
     counts: () => ({ 'COMMITs lost': proxy.done.request, 'answers to COMMIT lost': proxy.done.answer, 'answers cut in half': proxy.done.half }),
     truth: async () => {
-      const rows = await ask<{ request: string, parts: number[] }>('SELECT request, array_agg(part ORDER BY part) AS parts FROM fault GROUP BY request')
-      const [counter] = await ask<{ n: number }>('SELECT n FROM counter')
+      const rows = await ask<{ request: string, parts: number[] }>(server.url, 'SELECT request, array_agg(part ORDER BY part) AS parts FROM fault GROUP BY request')
+      const [counter] = await ask<{ n: number }>(server.url, 'SELECT n FROM counter')
       return { parts: new Map(rows.map(({ request, parts }) => [request, parts])), counter: counter?.n ?? NaN }
     },
     leftovers: async () => {
       const count = "SELECT count(*)::int AS n, coalesce(state, '?') AS state FROM pg_stat_activity WHERE application_name = 'fastify-tandem' GROUP BY state"
       let found: Array<{ n: number, state: string }> = []
       for (let i = 0; i < 40; i++) { // the server notices a connection's end later than the client
-        found = await ask(count)
+        found = await ask(server.url, count)
         if (found.length === 1 && found[0]?.state === 'idle' && found[0].n === POOL) return []
         await sleep(50)
       }

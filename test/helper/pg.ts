@@ -1,3 +1,4 @@
+/** The PostgreSQL of a test run: a fresh database there for each test. And one statement on any of them, by plain pg. */
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -10,12 +11,12 @@ export async function freshDatabase (t: Test): Promise<string | undefined> {
   const admin = process.env.TEST_DATABASE_URL ?? (existsSync(stateFile) ? (JSON.parse(readFileSync(stateFile, 'utf8')) as { url: string }).url : undefined)
   if (admin == null) return undefined
   const name = `t_${process.pid}_${++n}`
-  await run(admin, `create database ${name} template template0`)
+  await ask(admin, `create database ${name} template template0`)
   // Without `with (force)`: pool.end() resolves before the server has seen the end of its connections, and forcing then
   // raises "terminating connection due to administrator command" in the test. It also finds pools that were never closed.
   t.teardown(async () => {
     for (let i = 0; ; i++) {
-      try { await run(admin, `drop database if exists ${name}`); return } catch (err) {
+      try { await ask(admin, `drop database if exists ${name}`); return } catch (err) {
         if ((err as { code?: string }).code !== '55006') throw err
         if (i === 60) throw new Error(`connections to ${name} were left open`)
         await sleep(50)
@@ -26,8 +27,15 @@ export async function freshDatabase (t: Test): Promise<string | undefined> {
   url.pathname = `/${name}`
   return url.href
 }
-async function run (url: string, sql: string): Promise<void> {
-  const c = new pg.Client({ connectionString: url })
-  await c.connect()
-  try { await c.query(sql) } finally { await c.end() }
+
+/** The rows of one statement, on a connection of its own. */
+export async function ask<R extends pg.QueryResultRow> (url: string, sql: string, values: unknown[] = []): Promise<R[]> {
+  const client = new pg.Client({ connectionString: url, application_name: 'ask' })
+  client.on('error', () => {}) // the query is told
+  await client.connect()
+  try {
+    return (await client.query<R>(sql, values)).rows
+  } finally {
+    await client.end()
+  }
 }

@@ -6,10 +6,10 @@ import { execFile } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import t, { type Test } from 'tap'
-import { PgServer } from '../../bench/faults/pg.ts'
 import type { Database } from '../../plugins/db/types.ts'
 import { engines, freshUrl, openUrl } from '../helper/db.ts'
 import { root } from '../helper/paths.ts'
+import { startPostgres } from '../helper/postgres-server.ts'
 import { startProxy, type Proxy } from '../helper/proxy.ts'
 
 const skip = process.env.TEST_POSTGRES === 'off' && 'TEST_POSTGRES=off'
@@ -73,8 +73,7 @@ for (const [what, write] of Object.entries(writes)) {
 }
 
 t.test('postgres: what a crash has undone is not told as committed, although its transaction id now belongs to one that is', { skip }, async t => {
-  const server = await PgServer.start()
-  t.teardown(async () => { await server.stop() })
+  const server = await startPostgres(t)
   const db = await openUrl(t, server.url)
   await db.exec('CREATE TABLE a (id BIGINT)')
   const transaction = db.tx(async tx => {
