@@ -8,8 +8,8 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import Sqlite from 'better-sqlite3'
 import { ask } from '../../test/helper/pg.ts'
 import { PostgresServer } from '../../test/helper/postgres-server.ts'
+import { Proxy } from '../../test/helper/proxy.ts'
 import type { AppProcess } from './process.ts'
-import { Proxy } from './proxy.ts'
 import type { Random } from './random.ts'
 
 export interface Truth {
@@ -44,7 +44,8 @@ const timeouts = { DB_ACQUIRE_TIMEOUT: '5s', DB_STATEMENT_TIMEOUT: '6s', DB_TX_T
 
 export async function startPostgres (): Promise<Target> {
   const server = await PostgresServer.start({ settings: { max_connections: 100 } })
-  const proxy = await Proxy.start(server.port)
+  const proxy = await Proxy.start(server.url, { records: false })
+  const done = { request: 0, answer: 0, half: 0 }
 
   async function terminate (random: Random): Promise<void> {
     const which = random.chance(0.5) ? "AND state <> 'idle'" : ''
@@ -53,24 +54,28 @@ export async function startPostgres (): Promise<Target> {
     if (victim !== undefined) await ask(server.url, 'SELECT pg_terminate_backend($1)', [victim.pid])
   }
 
+  function loseCommit (when: 'before' | 'after'): void {
+    void proxy.cutAt('COMMIT\0', when, 'reset').done.then(() => { done[when === 'before' ? 'request' : 'answer']++ })
+  }
+
   const actions: Record<string, (random: Random) => void | Promise<void>> = {
     'terminate a backend': async random => { await terminate(random).catch(() => {}) }, // which cannot be while the server restarts
-    'cut all connections': () => { proxy.cutAll() },
-    'reset half in an answer': () => { proxy.resetHalf() },
-    'lose a COMMIT': () => { proxy.hurtCommit('request') },
-    'lose the answer to a COMMIT': () => { proxy.hurtCommit('answer') },
+    'cut all connections': () => { proxy.cut() },
+    'reset half in an answer': () => { proxy.cutHalfway(() => { done.half++ }) },
+    'lose a COMMIT': () => { loseCommit('before') },
+    'lose the answer to a COMMIT': () => { loseCommit('after') },
     'restart, fast': async () => { await server.restart('fast') },
     'restart, immediate': async () => { await server.restart('immediate') }
   }
 
   return {
-    env: { DATABASE_URL: proxy.through(server.url), DB_POOL_MAX: String(POOL), ...timeouts },
+    env: { DATABASE_URL: proxy.url, DB_POOL_MAX: String(POOL), ...timeouts },
     faults: { 'terminate a backend': 4, 'cut all connections': 1, 'reset half in an answer': 2, 'lose a COMMIT': 2, 'lose the answer to a COMMIT': 2 },
     rareFaults: ['restart, fast', 'restart, immediate'],
     capacity: { write: POOL, read: POOL },
     hurt: async (fault, _app, random) => { await actions[fault]?.(random) },
     calm: () => { proxy.calm() },
-    counts: () => ({ 'COMMITs lost': proxy.done.request, 'answers to COMMIT lost': proxy.done.answer, 'answers cut in half': proxy.done.half }),
+    counts: () => ({ 'COMMITs lost': done.request, 'answers to COMMIT lost': done.answer, 'answers cut in half': done.half }),
     truth: async () => {
       const rows = await ask<{ request: string, parts: number[] }>(server.url, 'SELECT request, array_agg(part ORDER BY part) AS parts FROM fault GROUP BY request')
       const [counter] = await ask<{ n: number }>(server.url, 'SELECT n FROM counter')
