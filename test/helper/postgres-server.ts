@@ -112,7 +112,7 @@ export class PostgresServer {
   async up (): Promise<void> {
     const settings = { ...this.#defaults(), ...this.#settings }
     const parameters = ['-D', this.dataFolder, ...Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
-    await this.#daemon.start({ ...program, command: findProgram('postgres', this.#daemon.folder), parameters })
+    await this.#daemon.start({ ...program, command: findProgram('postgres', this.#daemon), parameters })
   }
 
   /** Stops all of its processes where they are (SIGSTOP): the machine is there, and nobody answers. */
@@ -159,7 +159,7 @@ function signalOf (how: 'fast' | 'immediate'): NodeJS.Signals {
 
 async function initialize (folder: string, daemon: Daemon): Promise<void> {
   const password = daemon.write('pw', 'test\n')
-  await daemon.run(findProgram('initdb', daemon.folder), '-D', folder, '-U', 'test', '-A', 'scram-sha-256', `--pwfile=${password}`, '--no-sync', '--no-instructions',
+  await daemon.run(findProgram('initdb', daemon), '-D', folder, '-U', 'test', '-A', 'scram-sha-256', `--pwfile=${password}`, '--no-sync', '--no-instructions',
     '-E', 'UTF8', '--locale=C')
 }
 
