@@ -59,7 +59,7 @@ apt () {
   mkdir -p lists/partial archives/partial
   touch status
   timeout 120 apt-get -q -o Dir::Etc::SourceList="$PWD/debian.sources" -o Dir::Etc::SourceParts=/dev/null -o Dir::State::Lists="$PWD/lists" \
-    -o Dir::State::status="$PWD/status" -o Dir::Cache="$PWD" -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::Languages=none "$@"
+    -o Dir::State::status="$PWD/status" -o Dir::Cache="$PWD" -o APT::Sandbox::User="$(id -un)" -o Acquire::Retries=1 -o Acquire::http::Timeout=20 -o Acquire::Languages=none -o APT::Update::Error-Mode=any "$@"
 }
 
 # The program, its loader and the libraries that the loader finds for it.

@@ -8,7 +8,7 @@
  */
 import { execFile, execFileSync, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, cpSync, existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { chownSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
@@ -68,6 +68,11 @@ export class Daemon {
     const path = join(this.folder, name)
     writeFileSync(path, content, { mode: 0o600 })
     return this.giveAway(path)
+  }
+
+  /** A copy of a file, such as a key, that only the program can read. Answers its path. */
+  copy (name: string, from: string): string {
+    return this.write(name, readFileSync(from))
   }
 
   /** Makes `path` the program's own. */

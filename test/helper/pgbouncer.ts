@@ -12,7 +12,7 @@ import type pg from 'pg'
 import type { Test } from 'tap'
 import { Daemon, freePort } from './daemon.ts'
 import { ask } from './pg.ts'
-import type { Settings } from './postgres-server.ts'
+import type { Settings, TlsFiles } from './postgres-server.ts'
 
 export interface PgBouncerProgram {
   /** '1.24.1' */
@@ -34,6 +34,8 @@ export interface PgBouncerOptions {
   readonly poolSize?: number
   /** Of the section [pgbouncer], on top of those below. */
   readonly settings?: Settings
+  /** With it clients may use TLS. */
+  readonly tls?: TlsFiles
 }
 
 /** The reason for a test to skip. */
@@ -70,7 +72,7 @@ export class PgBouncer {
   }
 
   /** Ends by `stop`, and with the process that started it; see `startPgBouncer` for tests. */
-  static async start ({ server, program, poolMode = 'transaction', poolSize = 3, settings = {} }: PgBouncerOptions): Promise<PgBouncer> {
+  static async start ({ server, program, poolMode = 'transaction', poolSize = 3, settings = {}, tls }: PgBouncerOptions): Promise<PgBouncer> {
     const chosen = program ?? (await findPgBouncers()).at(-1)
     if (chosen === undefined) throw new Error(noPgBouncer)
     const daemon = new Daemon('test-pgbouncer-')
@@ -88,6 +90,7 @@ export class PgBouncer {
       max_client_conn: 500,
       // seconds, after which a server that was away is tried again; the default of 15 is for production
       server_login_retry: 1,
+      ...(tls === undefined ? {} : { client_tls_sslmode: 'allow', client_tls_cert_file: daemon.copy('tls.crt', tls.certificate), client_tls_key_file: daemon.copy('tls.key', tls.key) }),
       ...settings
     }))
     target.port = String(port)

@@ -166,12 +166,11 @@ async function initialize (folder: string, daemon: Daemon): Promise<void> {
 /** The server reads its own copies: it refuses a key that others may read. */
 function tlsSettings (daemon: Daemon, tls: TlsFiles | undefined): Settings {
   if (tls === undefined) return {}
-  const copy = (name: string, path: string): string => daemon.write(name, readFileSync(path))
   return {
     ssl: 'on',
-    ssl_cert_file: copy('server.crt', tls.certificate),
-    ssl_key_file: copy('server.key', tls.key),
-    ...(tls.ca === undefined ? {} : { ssl_ca_file: copy('ca.crt', tls.ca) })
+    ssl_cert_file: daemon.copy('server.crt', tls.certificate),
+    ssl_key_file: daemon.copy('server.key', tls.key),
+    ...(tls.ca === undefined ? {} : { ssl_ca_file: daemon.copy('ca.crt', tls.ca) })
   }
 }
 
