@@ -120,6 +120,14 @@ export interface EngineStatus {
     /** Of the process; undefined where it cannot be known. */
     readonly anonymousBytes: number | undefined
   }
+  readonly postgres?: {
+    /** As the server gives it: 180004 is 18.4. */
+    readonly version: number
+    /** 'none', or a pooler in transaction mode: no lanes there, and prepared statements only if it keeps them. */
+    readonly pooler: 'none' | 'keeps statements' | 'forgets statements'
+    /** Connections that are open and not in use. */
+    readonly idle: number
+  }
 }
 
 /** Where a statement runs, and why. */

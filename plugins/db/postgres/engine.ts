@@ -174,9 +174,11 @@ class PostgresEngine implements Engine, Home, LanesOwner {
   }
 
   status (): EngineStatus {
+    const { version, isPooled, keepsStatements } = this.#opener.server
     return {
       statements: this.#placement.list().map(({ sql, isShort, why, runs, meanMs, overruns }) => ({ sql, runs: isShort ? 'lane' : 'apart', why, apart: { runs, meanMs }, overruns })),
-      queues: { connections: this.#gate.load, ...this.#lanes === undefined ? {} : { lanes: this.#lanes.load } }
+      queues: { connections: this.#gate.load, ...this.#lanes === undefined ? {} : { lanes: this.#lanes.load } },
+      postgres: { version, pooler: !isPooled ? 'none' : keepsStatements ? 'keeps statements' : 'forgets statements', idle: this.#pool.idle }
     }
   }
 
