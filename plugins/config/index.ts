@@ -47,6 +47,7 @@ export interface Config {
   /** What one `all()` may bring. Infinity: no limit. */
   readonly result: { readonly maxRows: number, readonly maxBytes: number }
   readonly pool: { readonly max: number, readonly lifetimeMs: number }
+  readonly postgres: { readonly compatibility: 'postgres' | 'cockroachdb' | 'yugabytedb' | 'dsql' }
   readonly sqlite: {
     /** For each connection, a sixteenth for small ones: together `readers` + 4 times (`countConnections`). */
     readonly cacheBytes: number
@@ -83,6 +84,7 @@ export function readConfig (env: Env = process.env, machine: Machine = readMachi
     eventLoopBudgetMs: reader.number('DB_EVENT_LOOP_BUDGET'),
     result: { maxRows: reader.number('DB_MAX_ROWS'), maxBytes: reader.number('DB_MAX_RESULT') },
     pool: { max: reader.number('DB_POOL_MAX'), lifetimeMs: reader.number('DB_POOL_LIFETIME') },
+    postgres: { compatibility: reader.word('DB_COMPATIBILITY', ['postgres', 'cockroachdb', 'yugabytedb', 'dsql']) ?? 'postgres' },
     sqlite: readSqlite(reader, target.database.engine)
   }
   reader.problems.push(...checkNames(env))

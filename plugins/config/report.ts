@@ -58,7 +58,7 @@ function noteFor ({ engine, secret, defaultRule }: Variable, config: Config, tex
 }
 
 /** What is in force, as it could be written; URLs without their password. */
-function valueOf (name: Name, { database, migrate, result, pool, sqlite, ...times }: Config): string {
+function valueOf (name: Name, { database, migrate, result, pool, postgres, sqlite, ...times }: Config): string {
   const values: Record<Name, () => string> = {
     DATABASE_URL: () => database.displayUrl,
     DB_DRIVER: () => database.engine,
@@ -75,6 +75,7 @@ function valueOf (name: Name, { database, migrate, result, pool, sqlite, ...time
     DB_MAX_RESULT: () => formatBytes(result.maxBytes),
     DB_POOL_MAX: () => String(pool.max),
     DB_POOL_LIFETIME: () => formatDuration(pool.lifetimeMs),
+    DB_COMPATIBILITY: () => postgres.compatibility,
     SQLITE_CACHE_SIZE: () => formatBytes(sqlite.cacheBytes),
     SQLITE_SOFT_HEAP_LIMIT: () => formatBytes(sqlite.softHeapBytes),
     SQLITE_HARD_HEAP_LIMIT: () => formatBytes(sqlite.hardHeapBytes),

@@ -151,7 +151,7 @@ export const variables = [
     zeroIsNone: true,
     default: '100000',
     example: '10000',
-    keptBy: 'SQLite: counted while the rows are read. PostgreSQL: counted when they have arrived. More is TDM_ERR_DB_RESULT_TOO_LARGE'
+    keptBy: 'counted while the rows arrive; the statement is stopped. More is TDM_ERR_DB_RESULT_TOO_LARGE'
   },
   {
     name: 'DB_MAX_RESULT',
@@ -162,11 +162,11 @@ export const variables = [
     zeroIsNone: true,
     default: '64MB',
     example: '16MB',
-    keptBy: 'SQLite: counted while the rows are read. PostgreSQL: counted when they have arrived. More is TDM_ERR_DB_RESULT_TOO_LARGE'
+    keptBy: 'counted while the rows arrive; the statement is stopped. More is TDM_ERR_DB_RESULT_TOO_LARGE'
   },
   {
     name: 'DB_POOL_MAX',
-    description: 'PostgreSQL: how many connections app.db has at most. app.pg, if it is used, has as many of its own.',
+    description: 'PostgreSQL: how many connections app.db has at most, lanes included (there are some from 4 on). app.pg, if it is used, has as many of its own.',
     form: 'integer',
     unit: 'connections',
     minimum: 1,
@@ -183,6 +183,16 @@ export const variables = [
     example: '1h',
     engine: 'postgres',
     keptBy: 'the pool'
+  },
+  {
+    name: 'DB_COMPATIBILITY',
+    description: 'PostgreSQL: what the server is, if it only speaks the protocol: what it lacks is not used. docs/postgres.md has what that means.',
+    form: 'word',
+    words: ['postgres', 'cockroachdb', 'yugabytedb', 'dsql'],
+    default: 'postgres',
+    example: 'cockroachdb',
+    engine: 'postgres',
+    keptBy: 'the PostgreSQL engine. Only PostgreSQL itself is tested'
   },
   {
     name: 'SQLITE_CACHE_SIZE',

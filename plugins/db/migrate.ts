@@ -96,7 +96,8 @@ async function planSet (db: Database, set: MigrationSet): Promise<MigrationPlan>
 async function applySet (db: Database, set: MigrationSet, log: Log): Promise<AppliedMigration[]> {
   const progress = new Progress(set, log)
   try {
-    return await db.tx(async tx => await applyMissing(tx, db.engine, set, progress), transactionOptions(db.engine))
+    const hasLocks = db.status().postgres?.can.advisoryLocks ?? false
+    return await db.tx(async tx => await applyMissing(tx, db.engine, hasLocks, set, progress), transactionOptions(db.engine))
   } catch (error) {
     // Whether a COMMIT without an answer was rolled back nobody knows; waiting for the lock is no migration's failure.
     if (progress.current === undefined || error instanceof TxOutcomeUnknown) throw error
@@ -104,8 +105,9 @@ async function applySet (db: Database, set: MigrationSet, log: Log): Promise<App
   }
 }
 
-async function applyMissing (tx: Transaction, engine: EngineName, set: MigrationSet, progress: Progress): Promise<AppliedMigration[]> {
-  if (engine === 'postgres') await tx.prepare('SELECT pg_advisory_xact_lock(?)').all(LOCK)
+/** Without `hasLocks` two that begin at the same time meet in the table of migrations, and one of them fails. */
+async function applyMissing (tx: Transaction, engine: EngineName, hasLocks: boolean, set: MigrationSet, progress: Progress): Promise<AppliedMigration[]> {
+  if (hasLocks) await tx.prepare('SELECT pg_advisory_xact_lock(?)').all(LOCK)
   const postgrator = createPostgrator(tx, engine, set)
   const files = await readFiles(postgrator, set, engine)
   const missing = findMissing(set, files, await findApplied(tx, engine, set))

@@ -28,7 +28,7 @@ async function openSqliteOf (config: Config, log: Log): Promise<Engine> {
 }
 
 async function openPostgresOf (config: Config, log: Log): Promise<Engine> {
-  const { database: { url, displayUrl }, pool, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result } = config
+  const { database: { url, displayUrl }, pool, postgres, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result } = config
   const settings = { url, displayUrl, maxConnections: pool.max, lifetimeMs: pool.lifetimeMs, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result }
-  return await openPostgres({ ...settings, preparedStatements: PREPARED_STATEMENTS }, log)
+  return await openPostgres({ ...settings, ...postgres, preparedStatements: PREPARED_STATEMENTS }, log)
 }

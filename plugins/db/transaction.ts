@@ -182,7 +182,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     if (this.#unanswered > 0) await this.#answered
     if (this.#failure !== undefined) throw new TxDoomed({ cause: this.#failure.error })
     let answer: unknown
-    if (connection.executeLast !== undefined && method !== 'all') answer = await connection.executeLast(method, query, params, { ...limits, deadline: this.settings.deadline })
+    if (connection.isPipelined === true && connection.executeLast !== undefined && method !== 'all') answer = await connection.executeLast(method, query, params, { ...limits, deadline: this.settings.deadline })
     else {
       answer = await connection.execute(method, query, params, limits)
       await connection.commit(this.#commitLimits)

@@ -127,6 +127,8 @@ export interface EngineStatus {
     readonly pooler: 'none' | 'keeps statements' | 'forgets statements'
     /** Connections that are open and not in use. */
     readonly idle: number
+    /** By `DB_COMPATIBILITY`. */
+    readonly can: { readonly savepoints: boolean, readonly advisoryLocks: boolean, readonly listen: boolean }
   }
 }
 

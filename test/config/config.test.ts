@@ -21,6 +21,7 @@ t.test('an empty environment gives the defaults', async t => {
     eventLoopBudgetMs: 2,
     result: { maxRows: 100_000, maxBytes: 64e6 },
     pool: { max: 10, lifetimeMs: 1_800_000 },
+    postgres: { compatibility: 'postgres' },
     sqlite: {
       cacheBytes: 16e6, softHeapBytes: 2e9, hardHeapBytes: 4e9, tempStore: 'file', maxLengthBytes: 16e6, walBytes: 16e6, readers: 4,
       synchronous: 'normal', watchdog: 'on'
@@ -45,6 +46,7 @@ t.test('each variable has its field', async t => {
     DB_MAX_RESULT: '11kB',
     DB_POOL_MAX: '6',
     DB_POOL_LIFETIME: '7h',
+    DB_COMPATIBILITY: 'dsql',
     SQLITE_CACHE_SIZE: '8MB',
     SQLITE_SOFT_HEAP_LIMIT: '90MB',
     SQLITE_HARD_HEAP_LIMIT: '100MB',
@@ -69,6 +71,7 @@ t.test('each variable has its field', async t => {
     eventLoopBudgetMs: 5,
     result: { maxRows: 10, maxBytes: 11e3 },
     pool: { max: 6, lifetimeMs: 25_200_000 },
+    postgres: { compatibility: 'dsql' },
     sqlite: {
       cacheBytes: 8e6, softHeapBytes: 90e6, hardHeapBytes: 100e6, tempStore: 'memory', maxLengthBytes: 12e6, walBytes: 13e6, readers: 3,
       synchronous: 'full', watchdog: 'off'

@@ -14,7 +14,7 @@ export interface Rule {
   readonly check: (file: Source, all: ReadonlyMap<string, Source>) => string[]
 }
 
-const DRIVERS = ['better-sqlite3', 'pg', 'pg-cursor', '@fastify/postgres']
+const DRIVERS = ['better-sqlite3', 'pg', '@fastify/postgres']
 const ENGINE = /^plugins\/db\/(?:sqlite|postgres)\//
 /** Reads a file that somebody else made and that is not the app's database, on whatever engine the app runs. */
 const FOREIGN_FILES = ['services/jobs/import-source.ts']

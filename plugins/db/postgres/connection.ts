@@ -9,13 +9,14 @@
  *  4. A transaction's id is asked for with its first write, so that its fate can be asked for if COMMIT is not answered. What is not known to have happened is never
  *     reported as failed: TDM_ERR_TX_OUTCOME_UNKNOWN.
  */
-import { databaseError, DbBind, errorKind, TxDoomed, TxLost, TxOutcomeUnknown, TxRolledBack } from '../../errors.ts'
+import { databaseError, DbBind, errorKind, TxDoomed, TxLost, TxOutcomeUnknown, TxPropagation, TxRolledBack } from '../../errors.ts'
 import type { GateLease } from '../gate.ts'
 import type { ResultLimits } from '../result.ts'
 import { checkLimits, watchLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
 import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, Script } from '../types.ts'
 import { Call, control, FetchCall, OpenCall, Repeatable } from './call.ts'
+import type { Capabilities } from './capabilities.ts'
 import { cancelBackend } from './cancel.ts'
 import { isStale, sqlState, toOurError } from './errors.ts'
 import { MOST_VALUES } from './messages.ts'
@@ -31,6 +32,7 @@ export type CommitOutcome = 'committed' | 'aborted' | undefined
 
 /** What a connection needs of the engine it belongs to. */
 export interface Home {
+  readonly can: Capabilities
   readonly result: ResultLimits
   /** Finds out what became of a transaction whose COMMIT was not answered. */
   resolve: (id: string, session: Session, limits: Limits) => Promise<CommitOutcome>
@@ -53,7 +55,7 @@ interface Running {
 }
 
 export class PostgresConnection implements Connection {
-  readonly isPipelined = true
+  readonly isPipelined: boolean
   readonly lease: GateLease
   readonly session: Session
   readonly #home: Home
@@ -77,6 +79,7 @@ export class PostgresConnection implements Connection {
   #cancelled: Promise<void> | undefined
 
   constructor (session: Session, lease: GateLease, home: Home, onRelease: () => void) {
+    this.isPipelined = home.can.pipelines
     this.session = session
     this.lease = lease
     this.#home = home
@@ -100,8 +103,8 @@ export class PostgresConnection implements Connection {
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     const call = this.#callOf(method, query, params)
     const isWrite = this.#isWriting && this.#transactionId === undefined && !this.#home.isKnownRead(query.sql)
-    const askId = isWrite ? new Call(ASK_ID, [], 'get') : undefined
-    if (isWrite) this.#unansweredWrites++
+    const askId = isWrite && this.#home.can.transactionIds ? new Call(ASK_ID, [], 'get') : undefined
+    if (isWrite) this.#unansweredWrites++ // without an id for good
     await this.#run(query.sql, traitsOf(query), limits, call, () => this.session.run(...this.#takeBegin(), call, ...askId === undefined ? [] : [askId]))
     if (askId !== undefined) {
       this.#unansweredWrites--
@@ -263,7 +266,7 @@ export class PostgresConnection implements Connection {
   /** Sent at once, behind what was not answered yet; if that fails, the server answers ROLLBACK. */
   async commit (limits: Limits): Promise<void> {
     await this.#cancelled
-    if (this.#hasUnknownWrites && this.#transactionId === undefined) await this.#askId(limits)
+    if (this.#hasUnknownWrites && this.#transactionId === undefined && this.#home.can.transactionIds) await this.#askId(limits)
     await this.#commit(limits, () => this.session.runScript('COMMIT'))
   }
 
@@ -320,6 +323,7 @@ export class PostgresConnection implements Connection {
   }
 
   async savepoint (name: string, limits: Limits): Promise<void> {
+    if (!this.#home.can.savepoints) throw new TxPropagation('nested', 'this server has no savepoints. Use propagation \'required\', or \'new\'.')
     await this.#control(`SAVEPOINT ${name}`, limits)
   }
 

@@ -15,6 +15,7 @@ import { checkLimits } from '../scope.ts'
 import { bindValues, createParser, postgresTokens, type Dialect } from '../sql.ts'
 import type { BeginOptions, Connection, Engine, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { Repeatable } from './call.ts'
+import type { Capabilities } from './capabilities.ts'
 import { PostgresConnection, type CommitOutcome, type Home } from './connection.ts'
 import { toOurError } from './errors.ts'
 import { LaneCall, type Lane } from './lane.ts'
@@ -53,7 +54,7 @@ class PostgresEngine implements Engine, Home, LanesOwner {
   readonly #settings: PostgresSettings
   readonly #pool: Pool
   readonly #gate: Gate
-  /** Undefined: there are too few connections, or a pooler, which gives a lane's session to others. */
+  /** Undefined: there are too few connections, a pooler, which gives a lane's session to others, or a server that is no PostgreSQL. */
   readonly #lanes: Lanes | undefined
   readonly #placement: LanePlacement
   readonly #lent = new Set<PostgresConnection>()
@@ -61,7 +62,7 @@ class PostgresEngine implements Engine, Home, LanesOwner {
 
   constructor (opener: Opener, first: Session, settings: PostgresSettings, log: Log) {
     const { maxConnections, acquireTimeoutMs, txIdleTimeoutMs, result } = settings
-    const hasLanes = maxConnections >= FEWEST_FOR_LANES && !opener.server.isPooled
+    const hasLanes = maxConnections >= FEWEST_FOR_LANES && !opener.server.isPooled && opener.can.pipelines
     this.#opener = opener
     this.#placement = new LanePlacement(opener.server.roundTripMs)
     this.#settings = settings
@@ -157,6 +158,10 @@ class PostgresEngine implements Engine, Home, LanesOwner {
     return connection
   }
 
+  get can (): Capabilities {
+    return this.#opener.can
+  }
+
   limitsOf (options: BeginOptions): string | undefined {
     return this.#opener.limitsOf(options)
   }
@@ -178,7 +183,7 @@ class PostgresEngine implements Engine, Home, LanesOwner {
     return {
       statements: this.#placement.list().map(({ sql, isShort, why, runs, meanMs, overruns }) => ({ sql, runs: isShort ? 'lane' : 'apart', why, apart: { runs, meanMs }, overruns })),
       queues: { connections: this.#gate.load, ...this.#lanes === undefined ? {} : { lanes: this.#lanes.load } },
-      postgres: { version, pooler: !isPooled ? 'none' : keepsStatements ? 'keeps statements' : 'forgets statements', idle: this.#pool.idle }
+      postgres: { version, pooler: !isPooled ? 'none' : keepsStatements ? 'keeps statements' : 'forgets statements', idle: this.#pool.idle, can: this.#opener.can }
     }
   }
 

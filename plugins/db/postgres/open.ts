@@ -7,6 +7,7 @@ import { DbOpen } from '../../errors.ts'
 import type { ResultLimits } from '../result.ts'
 import type { BeginOptions } from '../types.ts'
 import { parseAddress, type Address } from './address.ts'
+import { capabilities, type Capabilities, type Compatibility } from './capabilities.ts'
 import { connectFirst, openClient } from './connect.ts'
 import { explainConnectError } from './explain.ts'
 import { LONGEST_ON_LANE_MS } from './lane.ts'
@@ -31,6 +32,8 @@ export interface PostgresSettings {
   readonly lifetimeMs: number
   /** How many statements each connection keeps prepared. */
   readonly preparedStatements: number
+  /** What the server is. */
+  readonly compatibility: Compatibility
 }
 
 /** What was found out about the server. */
@@ -65,6 +68,7 @@ export function runOf (session: Session): string | undefined {
 }
 
 export class Opener {
+  readonly can: Capabilities
   readonly #settings: PostgresSettings
   readonly #address: Address
   #server: Server | undefined
@@ -72,6 +76,7 @@ export class Opener {
   /** Throws `TDM_ERR_DB_OPEN` for a URL that cannot be used. */
   constructor (settings: PostgresSettings) {
     this.#settings = settings
+    this.can = capabilities[settings.compatibility]
     this.#address = parseAddress(settings.url)
   }
 
@@ -120,17 +125,18 @@ export class Opener {
 
   /** Answers the run of the server. */
   async #prepare (client: pg.Client, isLane: boolean): Promise<string> {
-    const results = await client.query(`${FORMS}; SELECT ${RUN_OF_SERVER} AS run, pg_backend_pid() AS pid, current_setting('server_version_num') AS version`) as unknown as
+    const run = this.can.transactionIds ? RUN_OF_SERVER : "''"
+    const results = await client.query(`${FORMS}; SELECT ${run} AS run, pg_backend_pid() AS pid, current_setting('server_version_num') AS version`) as unknown as
       Array<pg.QueryResult<{ run: string, pid: number, version: string }>>
     const row = results[2]?.rows[0]
     if (row === undefined) throw new Error('the server does not say who it is')
     this.#server ??= await this.#meet(client, row)
-    if (!this.#server.isPooled) await client.query(this.#limits(isLane))
+    if (!this.#server.isPooled && this.can.sessions) await client.query(this.#limits(isLane))
     return row.run
   }
 
   async #meet (client: pg.Client, { pid, version }: { pid: number, version: string }): Promise<Server> {
-    const isPooled = (client as unknown as { processID: number }).processID !== pid
+    const isPooled = this.can.sessions && (client as unknown as { processID: number }).processID !== pid
     return { version: Number(version), isPooled, keepsStatements: !isPooled || await keepsStatements(client), roundTripMs: await measureRoundTrip(client) }
   }
 
@@ -150,6 +156,7 @@ export class Opener {
 
   /** SQL that sets the limits of one transaction, where they are not those of the session. */
   limitsOf ({ statementTimeoutMs, timeoutMs }: BeginOptions): string | undefined {
+    if (!this.can.sessions) return undefined
     const { isPooled, version } = this.server
     const statement = statementTimeoutMs ?? this.#settings.statementTimeoutMs
     const transaction = timeoutMs ?? this.#settings.txTimeoutMs
