@@ -19,6 +19,7 @@ import { memory } from './sqlite/memory.ts'
 import { point } from './sqlite/point.ts'
 import { processes } from './sqlite/processes.ts'
 import { describeMachine, formatOutcome } from './sqlite/report.ts'
+import { sqliteVersion } from './sqlite/raw.ts'
 import { writes } from './sqlite/writes.ts'
 
 const measurements: readonly Measurement[] = [point, loop, cancel, memory, writes, processes, crash]
@@ -66,7 +67,7 @@ warmTable(path)
 await main({ rows, effort, path, scratch })
 
 async function main (settings: Settings): Promise<void> {
-  const machine = describeMachine()
+  const machine = describeMachine({ sqlite: sqliteVersion() })
   console.log(`${formatCount(rows)} rows, ${Object.entries(machine).map(([name, value]) => `${name} ${value}`).join(', ')}`)
   const results: Array<Outcome & { readonly name: string }> = []
   for (const { name, title, measure } of measurements) {

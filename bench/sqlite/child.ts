@@ -1,5 +1,5 @@
 /**
- * Processes of the benchmark's own. Each is one file of this folder, gets its job as an argument, says what it has to say by messages, and ends when this
+ * Processes of the benchmark's own. Each is one file, gets its job as an argument, says what it has to say by messages, and ends when this
  * process does.
  */
 import { fork, type ChildProcess } from 'node:child_process'
@@ -13,8 +13,8 @@ export class Child<Told> {
   readonly process: ChildProcess
   readonly ended: Promise<Ended>
 
-  /** `file`: of this folder. `flags`: for Node. Its standard output goes to standard error, unless `stdout` is 'pipe'. */
-  constructor (file: string, job: object, { flags = [], stdout = 2 }: { flags?: string[], stdout?: 'pipe' | number } = {}) {
+  /** `file`: its name in this folder, or where it is. `flags`: for Node. Its standard output goes to standard error, unless `stdout` is 'pipe'. */
+  constructor (file: string | URL, job: object, { flags = [], stdout = 2 }: { flags?: string[], stdout?: 'pipe' | number } = {}) {
     const path = fileURLToPath(new URL(file, import.meta.url))
     this.process = fork(path, [JSON.stringify(job)], { execArgv: [...process.execArgv, ...flags], stdio: ['ignore', stdout, 'inherit', 'ipc'] })
     this.ended = once(this.process, 'exit').then(([code, signal]): Ended => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }))

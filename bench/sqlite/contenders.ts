@@ -8,6 +8,7 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import type Sqlite from 'better-sqlite3'
 import type { Database } from '../../plugins/db/types.ts'
+import { isInstalled, load } from '../packages.ts'
 import { Child } from './child.ts'
 import { pointSql } from './data.ts'
 import { spreadId, type Span } from './ids.ts'
@@ -140,19 +141,6 @@ export async function readByLibraries (path: string): Promise<{ contenders: Cont
   const installed = Object.keys(libraries).filter(isInstalled)
   const contenders = await Promise.all(installed.map(async name => await libraries[name]?.(path) ?? []))
   return { contenders: contenders.flat(), missing: Object.keys(libraries).filter(name => !isInstalled(name)) }
-}
-
-function isInstalled (name: string): boolean {
-  try {
-    return import.meta.resolve(name) !== ''
-  } catch {
-    return false
-  }
-}
-
-/** A module that the compiler does not know. */
-async function load<T> (name: string): Promise<T> {
-  return await import(name) as T
 }
 
 // --- time ------------------------------------------------------------------------------------------------------------------------

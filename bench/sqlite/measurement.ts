@@ -24,12 +24,16 @@ export interface Figure {
   readonly value: number
   /** '×', 'ms', 'MB', 'of 30' */
   readonly unit: string
-  /** The smallest and the largest of the rounds. */
+  /** Of the rounds: the smallest and the largest, or what the report calls it. */
   readonly spread?: readonly [number, number] | undefined
   readonly bound?: Bound | undefined
 }
 
+/** What is read best side by side; the first row says what the columns are. */
+export type Table = readonly (readonly string[])[]
+
 export interface Outcome {
+  readonly tables?: readonly Table[]
   readonly figures: readonly Figure[]
   readonly problems: readonly string[]
   /** What one has to know to read the figures. */
@@ -38,14 +42,14 @@ export interface Outcome {
   readonly svg?: string | undefined
 }
 
-export interface Measurement {
+export interface Measurement<Given = Settings> {
   readonly name: string
   readonly title: string
-  readonly measure: (settings: Settings) => Promise<Outcome>
+  readonly measure: (settings: Given) => Promise<Outcome>
 }
 
 /** The bound for this run. */
-export function boundFor ({ effort }: Settings, full: Bound, short: Bound): Bound | undefined {
+export function boundFor ({ effort }: Pick<Settings, 'effort'>, full: Bound, short: Bound): Bound | undefined {
   return { full, short, tiny: undefined }[effort]
 }
 

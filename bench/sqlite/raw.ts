@@ -9,6 +9,13 @@ export function openRaw (path: string, options: Sqlite.Options = {}): Sqlite.Dat
   return db
 }
 
+export function sqliteVersion (): string {
+  const db = new Sqlite(':memory:')
+  const { version } = db.prepare('SELECT sqlite_version() AS version').get() as { version: string }
+  db.close()
+  return version
+}
+
 /** The answers of statements, by their SQL. */
 export function answersOf (path: string, statements: readonly string[]): Map<string, unknown> {
   const db = openRaw(path, { readonly: true })

@@ -1,26 +1,24 @@
 /** What is printed: the machine, and the figures of each measurement beside their bounds. */
 import { availableParallelism, cpus, totalmem } from 'node:os'
-import Sqlite from 'better-sqlite3'
 import { formatTable } from '../../scripts/terminal.ts'
 import { isMet, type Bound, type Figure, type Outcome } from './measurement.ts'
 
-/** What the figures were measured on. */
-export function describeMachine (): Record<string, string> {
-  const db = new Sqlite(':memory:')
-  const { version } = db.prepare('SELECT sqlite_version() AS version').get() as { version: string }
-  db.close()
+/** What the figures were measured on. `versions`: of the database. */
+export function describeMachine (versions: Record<string, string>): Record<string, string> {
   return {
     processors: `${availableParallelism()} × ${cpus()[0]?.model ?? 'unknown'}`,
     memory: `${Math.round(totalmem() / 2 ** 30)} GiB`,
     system: `${process.platform} ${process.arch}`,
     node: process.version,
-    sqlite: version
+    ...versions
   }
 }
 
-export function formatOutcome ({ figures, problems, notes }: Outcome): string {
-  const table = [['', 'measured', 'lowest to highest', 'bound', ''], ...figures.map(formatFigure)]
+/** `spreadName`: what the two numbers of a spread are. */
+export function formatOutcome ({ tables = [], figures, problems, notes }: Outcome, spreadName = 'lowest to highest'): string {
+  const table = [['', 'measured', spreadName, 'bound', ''], ...figures.map(formatFigure)]
   return [
+    ...tables.map(rows => `${formatTable(rows)}\n`),
     formatTable(table),
     ...notes.map(note => `  ${note}`),
     ...problems.slice(0, 20).map(problem => `  PROBLEM: ${problem}`),

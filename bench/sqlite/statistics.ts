@@ -15,6 +15,11 @@ export function spread (list: readonly number[]): readonly [number, number] {
   return [percentile(list, 0), percentile(list, 1)]
 }
 
+/** The middle half lies between them. */
+export function quartiles (list: readonly number[]): readonly [number, number] {
+  return [percentile(list, 0.25), percentile(list, 0.75)]
+}
+
 /** Each of `list` against its neighbour in `base`: what was measured in the same round. */
 export function ratios (list: readonly number[], base: readonly number[]): number[] {
   return list.map((value, round) => value / (base[round] ?? NaN))

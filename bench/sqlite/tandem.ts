@@ -1,4 +1,4 @@
-/** Opens a file through the interface that is measured. */
+/** Opens a database through the interface that is measured. */
 import { readConfig } from '../../plugins/config/index.ts'
 import { openDatabase } from '../../plugins/db/open.ts'
 import type { Database, Log } from '../../plugins/db/types.ts'
@@ -9,9 +9,14 @@ const log: Log = {
   error: (_, message) => { console.error(message) }
 }
 
-/** `variables`: as in the environment. */
+/** A file. `variables`: as in the environment. */
 export async function openTandem (path: string, variables: Record<string, string> = {}): Promise<Database> {
-  return await openDatabase(readConfig({ DATABASE_URL: `sqlite:${path}`, ...variables }), log)
+  return await openAt(`sqlite:${path}`, variables)
+}
+
+/** A database of either engine. */
+export async function openAt (url: string, variables: Record<string, string> = {}): Promise<Database> {
+  return await openDatabase(readConfig({ DATABASE_URL: url, ...variables }), log)
 }
 
 /** No statement is given up for the time it took, or for its wait. */

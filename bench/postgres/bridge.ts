@@ -1,0 +1,68 @@
+/**
+ * 5. Against a synchronous bridge (bridge-client.ts): one read over HTTP, by 1, 32 and 256 connections.
+ *
+ * How it measures: as http.ts. There are two variants of the bridge, and a claim about it says which: "poll" looks each 10 ms, "notify" is woken.
+ */
+import { boundFor, type Figure, type Outcome, type Table } from '../sqlite/measurement.ts'
+import { formatNumber } from '../sqlite/report.ts'
+import { median } from '../sqlite/statistics.ts'
+import { BRIDGE_NOTIFY, BRIDGE_POLL, OURS, PG_TEXT } from './http-contenders.ts'
+import { findLoadTool } from './http-load.ts'
+import { serve, type Served } from './http.ts'
+import { ratioFigure, sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
+import { runRounds, seenBy } from './rounds.ts'
+import { WebServer } from './web-server.ts'
+
+const sizes = {
+  full: { rounds: 3, seconds: 2 },
+  short: { rounds: 1, seconds: 1 },
+  tiny: { rounds: 1, seconds: 1 }
+}
+
+const names = { full: [BRIDGE_POLL, BRIDGE_NOTIFY, PG_TEXT, OURS], short: [BRIDGE_POLL, BRIDGE_NOTIFY, OURS], tiny: [BRIDGE_POLL, BRIDGE_NOTIFY, OURS] }
+
+type Seen = ReadonlyMap<string, Served[]>
+
+export const bridge: PostgresMeasurement = { name: 'bridge', title: 'A read over HTTP, against a synchronous bridge', measure }
+
+async function measure (settings: Settings): Promise<Outcome> {
+  const { rounds, seconds } = sizeFor(settings, sizes)
+  const url = await settings.servers.database()
+  const tool = await findLoadTool(settings.scratch)
+  const servers: WebServer[] = []
+  const problems: string[] = []
+  const measured = new Map<number, Seen>()
+  try {
+    for (const contender of names[settings.effort]) servers.push(await WebServer.start({ contender, url, rows: settings.servers.rows }))
+    for (const server of servers) problems.push(...await server.checkReads(settings.servers.rows))
+    for (const connections of settings.effort === 'full' ? [1, 32, 256] : [32]) {
+      const turns = servers.map(server => ({ name: server.name, run: () => serve(server, tool, { method: 'GET', path: '/read', connections, seconds: secondsFor(server.name, connections, seconds) }, problems) }))
+      measured.set(connections, await runRounds(turns, rounds, `bridge, ${connections} connections`))
+    }
+  } finally {
+    for (const server of servers) await server.stop()
+  }
+  return {
+    tables: [tableOf(measured, servers)],
+    figures: [...measured].flatMap(([connections, seen]) => figuresOf(connections, seen, settings)),
+    problems,
+    notes: [`load by ${tool.name}; a cell: requests a second (p99 in ms)`]
+  }
+}
+
+/** The bridge answers nobody before it has read for everybody who has asked, 10 ms each: long enough for a few times that. */
+function secondsFor (name: string, connections: number, seconds: number): number {
+  return name === BRIDGE_POLL ? Math.max(seconds, connections * 0.04) : seconds
+}
+
+function figuresOf (connections: number, seen: Seen, settings: Settings): Figure[] {
+  const ratesOf = (name: string): number[] => seenBy(seen, name).map(({ perSecond }) => perSecond)
+  const against = (name: string, full: number, short: number): Figure =>
+    ratioFigure(`${OURS} / ${name}, ${connections} connections`, ratesOf(OURS), ratesOf(name), connections === 32 ? boundFor(settings, { atLeast: full }, { atLeast: short }) : undefined)
+  return [against(BRIDGE_POLL, 400, 100), against(BRIDGE_NOTIFY, 10, 4)]
+}
+
+function tableOf (measured: ReadonlyMap<number, Seen>, servers: readonly WebServer[]): Table {
+  const cell = (list: readonly Served[]): string => `${formatNumber(Math.round(median(list.map(({ perSecond }) => perSecond))))} (${formatNumber(median(list.map(({ p99Ms }) => p99Ms)))})`
+  return [['', ...[...measured.keys()].map(connections => `${connections} connections`)], ...servers.map(({ name }) => [name, ...[...measured.values()].map(seen => cell(seenBy(seen, name)))])]
+}
