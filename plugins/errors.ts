@@ -78,7 +78,7 @@ export const TxDoomed = define<[]>('TDM_ERR_TX_DOOMED',
   'The transaction was rolled back, because a statement in it failed; the cause is the first failure. To go on after a failure, run the statement in a nested transaction: tx.tx(fn, { propagation: \'nested\' }).', 500)
 export const TxRolledBack = define<[]>('TDM_ERR_TX_ROLLED_BACK', 'COMMIT was sent, but the database rolled the transaction back.', 500)
 export const TxOutcomeUnknown = define<[]>('TDM_ERR_TX_OUTCOME_UNKNOWN',
-  'The connection was lost while COMMIT was on its way: the transaction may have been committed or not. Look before you run it again.', 503)
+  'The connection was lost before the answer to COMMIT, or to a statement that is committed by itself: it may have been done or not. Look before you run it again.', 503)
 export const TxLost = define<[]>('TDM_ERR_TX_LOST',
   'The connection was lost while COMMIT was on its way, and the transaction was rolled back. It can be run again.', 503)
 export const TxReply = define<[problem: string]>('TDM_ERR_TX_REPLY', 'The reply could not have been sent, so its transaction was not committed: %s', 500)

@@ -176,6 +176,16 @@ export class PostgresConnection implements Connection {
     await this.#control(sql, limits)
   }
 
+  /** A script on its own, which the server runs as one transaction. */
+  async execAlone (script: Script, limits: Limits): Promise<void> {
+    let exchange: Exchange | undefined
+    try {
+      await this.#control(script.sql, limits, ended => { exchange = ended })
+    } catch (error) {
+      throw exchange?.isLost === true && exchange.isSent ? new TxOutcomeUnknown({ cause: error }) : error
+    }
+  }
+
   cancel (): void {
     for (const running of this.#running) this.#stop(running, databaseError('aborted', this.lease.doing))
   }
@@ -347,11 +357,15 @@ export class PostgresConnection implements Connection {
   }
 
   /** Sends SQL of the simple protocol, behind BEGIN as long as that is due. */
-  async #control (sql: string, limits: Limits): Promise<void> {
+  async #control (sql: string, limits: Limits, onEnd?: (exchange: Exchange) => void): Promise<void> {
     if (sql.includes('\0')) throw databaseError('syntax', sql)
     const script = [...this.#begin, sql].join('; ')
     this.#begin = []
-    await this.#run(sql, readTraits(sql), limits, undefined, () => this.session.runScript(script))
+    await this.#run(sql, readTraits(sql), limits, undefined, async () => {
+      const exchange = await this.session.runScript(script)
+      onEnd?.(exchange)
+      return exchange
+    })
   }
 }
 

@@ -11,14 +11,14 @@
 import { DbBackup, DbClosed, isOurs } from '../../errors.ts'
 import { Gate, type GateLease } from '../gate.ts'
 import type { Cost } from '../placement.ts'
-import { checkLimits } from '../scope.ts'
+import { checkLimits, limitError } from '../scope.ts'
 import { bindValues, createParser, postgresTokens, type Dialect } from '../sql.ts'
 import type { BeginOptions, Connection, Engine, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { Repeatable } from './call.ts'
 import type { Capabilities } from './capabilities.ts'
 import { PostgresConnection, type CommitOutcome, type Home } from './connection.ts'
 import { toOurError } from './errors.ts'
-import { LaneCall, type Lane } from './lane.ts'
+import { EXPIRED, LaneCall, type Lane } from './lane.ts'
 import { Lanes, type LanesOwner } from './lanes.ts'
 import { askOutcome } from './outcome.ts'
 import { Opener, runOf, type PostgresSettings } from './open.ts'
@@ -86,6 +86,7 @@ class PostgresEngine implements Engine, Home, LanesOwner {
     try {
       return await lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), this.result, limits, cost))
     } catch (error) {
+      if (error === EXPIRED) throw limitError(limits, query.sql)
       if (!(error instanceof Repeatable)) throw toOurError(error, query.sql)
       this.#learnFrom(error, cost)
     }
@@ -143,7 +144,7 @@ class PostgresEngine implements Engine, Home, LanesOwner {
   async exec (script: Script, limits: Limits): Promise<void> {
     const connection = await this.#acquire(limits, script.sql)
     try {
-      await connection.exec(script, limits)
+      await connection.execAlone(script, limits)
     } finally {
       connection.release()
     }

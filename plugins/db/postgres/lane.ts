@@ -15,7 +15,6 @@
  */
 import type { Cost } from '../placement.ts'
 import type { ResultLimits } from '../result.ts'
-import { limitError } from '../scope.ts'
 import type { Limits, Method, Params, Query } from '../types.ts'
 import { Call, Repeatable } from './call.ts'
 import { isStale, sqlState } from './errors.ts'
@@ -35,6 +34,9 @@ const UNUSUAL = 16
 const LATE_MS = 2
 /** By SQLSTATE. The time a statement may take on a lane is no limit of its caller's. */
 const REPEATS: Readonly<Record<string, Repeatable['why'] | undefined>> = { 25006: 'writes', 57014: 'slow' }
+
+/** What a call is rejected with whose limits have passed: the error is made where the stack leads to the caller. */
+export const EXPIRED = Symbol('expired')
 
 /** What a lane tells. */
 export interface LaneOwner {
@@ -93,7 +95,7 @@ export class LaneCall extends Call {
   /** Gives up if its limits have passed. */
   checkLimits (now: number): void {
     const { deadline, signal } = this.limits
-    if (!this.isSettled && (now >= deadline || signal?.aborted === true)) this.reject(limitError(this.limits, this.query.sql))
+    if (!this.isSettled && (now >= deadline || signal?.aborted === true)) this.reject(EXPIRED)
   }
 }
 
@@ -123,7 +125,7 @@ export class Lane {
     return this.#waiting.length + this.#sent.size
   }
 
-  /** Rejects with `Repeatable` for what may be run again elsewhere, with our errors for limits, with the server's for all else. */
+  /** Rejects with `Repeatable` for what may be run again elsewhere, with `EXPIRED`, or with the server's error. */
   run (call: LaneCall): Promise<unknown> {
     this.#waiting.push(call)
     this.#flushSoon()

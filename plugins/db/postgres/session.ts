@@ -129,7 +129,7 @@ export class Session {
 
   /** Prepares a statement in an exchange of its own, so that nobody's error passes over it. */
   prepare (text: string): void {
-    if (this.#statements.has(text)) return
+    if (!this.isOpen || this.#statements.has(text)) return
     const exchange = new Exchange(noCalls, () => {
       statement.error = exchange.error
       this.#preparing.delete(exchange)
