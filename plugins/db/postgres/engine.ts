@@ -1,32 +1,9 @@
-/**
- * The PostgreSQL engine: short reads pipelined on a lane, everything else on connections of its own, behind a queue.
- *
- * Kept true:
- *  1. There are at most `maxConnections`, lanes included. Who wants one waits in order, in JavaScript.
- *  2. A connection belongs to one holder at a time and is given back when that is done, whatever happened; one that is not clean is closed.
- *  3. A statement on its own is run again if it is certain that it did nothing, and never otherwise. What begins like a read is run read only, here and on lanes, so the server
- *     says whether it is one.
- *  4. On lanes run reads that were short; a read that waits behind one that is not is run once more, on a connection of its own.
- */
-import { DbBackup, DbClosed, isOurs } from '../../errors.ts'
-import { Gate, type GateLease } from '../gate.ts'
-import type { Cost } from '../placement.ts'
-import { checkLimits, limitError } from '../scope.ts'
-import { bindValues, createParser, postgresTokens, type Dialect } from '../sql.ts'
+/** The PostgreSQL engine: how it reads SQL, and where something goes. */
+import { DbBackup } from '../../errors.ts'
+import { createParser, postgresTokens, type Dialect } from '../sql.ts'
 import type { BeginOptions, Connection, Engine, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
-import { Repeatable } from './call.ts'
-import type { Capabilities } from './capabilities.ts'
-import { PostgresConnection, type CommitOutcome, type Home } from './connection.ts'
-import { toOurError } from './errors.ts'
-import { EXPIRED, LaneCall, type Lane } from './lane.ts'
-import { Lanes, type LanesOwner } from './lanes.ts'
-import { askOutcome } from './outcome.ts'
-import { Opener, runOf, type PostgresSettings } from './open.ts'
-import { LanePlacement } from './placement.ts'
-import { Pool } from './pool.ts'
-import type { Session } from './session.ts'
-import { traitsOf } from './traits.ts'
-import { toPostgres } from './values.ts'
+import { Opener, type PostgresSettings } from './open.ts'
+import { PostgresServer } from './server.ts'
 
 const dialect: Dialect = {
   tokens: postgresTokens,
@@ -34,145 +11,36 @@ const dialect: Dialect = {
   placeholder: index => `$${index}`
 }
 
-/** With fewer connections than this, all are for transactions. */
-const FEWEST_FOR_LANES = 4
-/** How often a statement that did nothing is run again. */
-const MOST_ATTEMPTS = 4
-
 /** Connects. Throws `TDM_ERR_DB_OPEN`. */
 export async function openPostgres (settings: PostgresSettings, log: Log): Promise<Engine> {
   const opener = new Opener(settings)
   const first = await opener.openFirst()
-  return new PostgresEngine(opener, first, settings, log)
+  return new PostgresEngine(new PostgresServer(opener, first, settings, log))
 }
 
-class PostgresEngine implements Engine, Home, LanesOwner {
+class PostgresEngine implements Engine {
   readonly name = 'postgres'
   readonly parser = createParser(dialect)
-  readonly result: PostgresSettings['result']
-  readonly #opener: Opener
-  readonly #settings: PostgresSettings
-  readonly #pool: Pool
-  readonly #gate: Gate
-  /** Undefined: there are too few connections, a pooler, which gives a lane's session to others, or a server that is no PostgreSQL. */
-  readonly #lanes: Lanes | undefined
-  readonly #placement: LanePlacement
-  readonly #lent = new Set<PostgresConnection>()
-  #closing: Promise<void> | undefined
+  readonly #primary: PostgresServer
 
-  constructor (opener: Opener, first: Session, settings: PostgresSettings, log: Log) {
-    const { maxConnections, acquireTimeoutMs, txIdleTimeoutMs, result } = settings
-    const hasLanes = maxConnections >= FEWEST_FOR_LANES && !opener.server.isPooled && opener.can.pipelines
-    this.#opener = opener
-    this.#placement = new LanePlacement(opener.server.roundTripMs)
-    this.#settings = settings
-    this.result = result
-    this.#pool = new Pool(() => opener.open(), settings, log)
-    this.#pool.release(first, true)
-    this.#gate = new Gate(hasLanes ? maxConnections - 1 : maxConnections, acquireTimeoutMs, txIdleTimeoutMs)
-    this.#lanes = hasLanes ? new Lanes(this, this.#gate) : undefined
+  constructor (primary: PostgresServer) {
+    this.#primary = primary
   }
-
-  // --- on their own ------------------------------------------------------------------------------------------------------------
 
   execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
-    const cost = this.#placement.costOf(query.sql)
-    const lane = cost.isShort && this.#closing === undefined ? this.#lanes?.pick() : undefined
-    return lane === undefined ? this.#executeApart(method, query, params, limits, cost) : this.#executeOnLane(lane, method, query, params, limits, cost)
+    return this.#primary.execute(method, query, params, limits)
   }
 
-  async #executeOnLane (lane: Lane, method: Method, query: Query, params: Params, limits: Limits, cost: Cost): Promise<unknown> {
-    checkLimits(limits, query.sql)
-    try {
-      return await lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), this.result, limits, cost))
-    } catch (error) {
-      if (error === EXPIRED) throw limitError(limits, query.sql)
-      if (!(error instanceof Repeatable)) throw toOurError(error, query.sql)
-      this.#learnFrom(error, cost)
-    }
-    return await this.#executeApart(method, query, params, limits, cost)
-  }
-
-  async #executeApart (method: Method, query: Query, params: Params, limits: Limits, cost: Cost): Promise<unknown> {
-    for (let attempt = 1; ; attempt++) {
-      const connection = await this.#acquire(limits, query.sql)
-      try {
-        return await this.#executeOn(connection, method, query, params, limits, cost)
-      } catch (error) {
-        if (!(error instanceof Repeatable)) throw error
-        if (attempt === MOST_ATTEMPTS) throw error.error
-        this.#learnFrom(error, cost)
-      } finally {
-        connection.release()
-      }
-    }
-  }
-
-  async #executeOn (connection: PostgresConnection, method: Method, query: Query, params: Params, limits: Limits, cost: Cost): Promise<unknown> {
-    const isRead = cost.isRead ?? traitsOf(query).looksRead
-    const since = performance.now()
-    const answer = await connection.executeAlone(method, query, params, limits, isRead)
-    cost.isRead = isRead
-    const ms = performance.now() - since
-    if (isRead) this.#placement.ranApart(cost, ms)
-    else this.#placement.ranWriting(cost, ms)
-    return answer
-  }
-
-  #learnFrom ({ why }: Repeatable, cost: Cost): void {
-    if (why === 'writes') this.#placement.noteWrite(cost)
-    else if (why === 'slow') this.#placement.overran(cost)
-  }
-
-  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
-    const connection = await this.#acquire(limits, query.sql)
-    connection.begin({ mode: 'write', isolation: undefined, statementTimeoutMs: Infinity, timeoutMs: Infinity })
-    let isFailed = false
-    try {
-      yield * connection.batches(query, params, limits)
-    } catch (error) {
-      isFailed = true
-      throw error
-    } finally {
-      // leaving the loop keeps what the statement has written, as a statement on its own would
-      if (isFailed) await connection.rollback()
-      else if (connection.inTransaction) await connection.commit(limits)
-      connection.release()
-    }
+  batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
+    return this.#primary.batches(query, params, limits)
   }
 
   async exec (script: Script, limits: Limits): Promise<void> {
-    const connection = await this.#acquire(limits, script.sql)
-    try {
-      await connection.execAlone(script, limits)
-    } finally {
-      connection.release()
-    }
+    await this.#primary.exec(script, limits)
   }
-
-  // --- transactions --------------------------------------------------------------------------------------------------------------
 
   async begin (options: BeginOptions, limits: Limits, first: string): Promise<Connection> {
-    const connection = await this.#acquire(limits, first)
-    connection.lease.expire = options.expire
-    connection.begin(options)
-    return connection
-  }
-
-  get can (): Capabilities {
-    return this.#opener.can
-  }
-
-  limitsOf (options: BeginOptions): string | undefined {
-    return this.#opener.limitsOf(options)
-  }
-
-  isKnownRead (sql: string): boolean {
-    return this.#placement.find(sql)?.isRead === true
-  }
-
-  async resolve (id: string, session: Session, limits: Limits): Promise<CommitOutcome> {
-    return await askOutcome(async timeoutMs => await this.#opener.connect(timeoutMs), id, runOf(session), limits)
+    return await this.#primary.begin(options, limits, first)
   }
 
   async backup (path: string): Promise<never> {
@@ -180,75 +48,10 @@ class PostgresEngine implements Engine, Home, LanesOwner {
   }
 
   status (): EngineStatus {
-    const { version, isPooled, keepsStatements } = this.#opener.server
-    return {
-      statements: this.#placement.list().map(({ sql, isShort, why, runs, meanMs, overruns }) => ({ sql, runs: isShort ? 'lane' : 'apart', why, apart: { runs, meanMs }, overruns })),
-      queues: { connections: this.#gate.load, ...this.#lanes === undefined ? {} : { lanes: this.#lanes.load } },
-      postgres: { version, pooler: !isPooled ? 'none' : keepsStatements ? 'keeps statements' : 'forgets statements', idle: this.#pool.idle, can: this.#opener.can }
-    }
+    return this.#primary.status()
   }
 
   async close (graceMs: number): Promise<void> {
-    return await (this.#closing ??= this.#close(graceMs))
-  }
-
-  async #close (graceMs: number): Promise<void> {
-    await this.#gate.close(graceMs)
-    this.#lanes?.close()
-    for (const connection of this.#lent) connection.cut()
-    this.#pool.close()
-  }
-
-  // --- lanes -----------------------------------------------------------------------------------------------------------------------
-
-  openLane (): Promise<Session> {
-    return this.#opener.openLane()
-  }
-
-  onCost (cost: Cost, ms: number): void {
-    this.#placement.ranShort(cost, ms)
-  }
-
-  isOld (session: Session): boolean {
-    return this.#pool.isOld(session)
-  }
-
-  onSilent (calls: readonly LaneCall[]): void {
-    for (const call of calls) void this.#executeElsewhere(call)
-  }
-
-  /** What a lane may answer late, or not at all. */
-  async #executeElsewhere (call: LaneCall): Promise<void> {
-    const { method, query, params, limits, cost } = call
-    try {
-      const answer = await this.#executeApart(method, query, params, limits, cost)
-      if (!call.isSettled) call.resolve(answer)
-    } catch (error) {
-      if (!call.isSettled && !call.isOnLane) call.reject(error)
-    }
-  }
-
-  // --- connections ---------------------------------------------------------------------------------------------------------------
-
-  async #acquire (limits: Limits, sql: string): Promise<PostgresConnection> {
-    if (this.#closing !== undefined) throw new DbClosed()
-    const lease = await this.#gate.acquire(limits, sql)
-    try {
-      const session = await this.#pool.acquire(Math.min(limits.deadline, performance.now() + this.#settings.acquireTimeoutMs))
-      return this.#lend(session, lease)
-    } catch (error) {
-      this.#gate.release(lease)
-      throw isOurs(error) ? error : toOurError(error, sql)
-    }
-  }
-
-  #lend (session: Session, lease: GateLease): PostgresConnection {
-    const connection = new PostgresConnection(session, lease, this, () => {
-      this.#lent.delete(connection)
-      this.#pool.release(session, connection.isClean)
-      this.#gate.release(lease)
-    })
-    this.#lent.add(connection)
-    return connection
+    await this.#primary.close(graceMs)
   }
 }
