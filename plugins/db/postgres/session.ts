@@ -129,16 +129,19 @@ export class Session {
 
   /** Prepares a statement in an exchange of its own, so that nobody's error passes over it. */
   prepare (text: string): void {
-    if (!this.isOpen || this.#statements.has(text)) return
-    const exchange = new Exchange(noCalls, () => {
-      statement.error = exchange.error
-      this.#preparing.delete(exchange)
-    })
+    if (this.#statements.has(text)) return
+    const exchange = new Exchange(noCalls, () => { this.#prepared(exchange) })
     if (!this.#accepts(exchange)) return
     const statement = this.#parse(text)
     this.#preparing.set(exchange, statement)
     this.#outbox.describeStatement(statement.name)
     this.#outbox.sync()
+  }
+
+  #prepared (exchange: Exchange): void {
+    const statement = this.#preparing.get(exchange) // none if the session had ended before
+    if (statement !== undefined) statement.error = exchange.error
+    this.#preparing.delete(exchange)
   }
 
   /** Ends an open portal; nobody waits for the answer. */
@@ -237,7 +240,7 @@ export class Session {
       case 0x73: this.#complete(exchange, 'suspended'); break // PortalSuspended
       case 0x49: this.#complete(exchange, ''); break // EmptyQueryResponse
       case 0x45: this.#fail(exchange, readError(buffer, start, end)); break // ErrorResponse
-      case 0x47: this.#refuseCopy(); break // CopyInResponse
+      case 0x47: this.#refuseCopy(exchange); break // CopyInResponse
       default: // BindComplete, CloseComplete, ParameterDescription, ParameterStatus, NoticeResponse, NotificationResponse, data of COPY TO
     }
   }
@@ -282,11 +285,15 @@ export class Session {
     if (!statement.isParsed && this.#statements.get(statement.text) === statement) this.#statements.delete(statement.text)
   }
 
-  /** The Sync that was sent with it was passed over. */
-  #refuseCopy (): void {
-    this.#outbox.copyFail('COPY FROM STDIN is not possible here')
-    this.#outbox.sync()
-    this.#socket.write(this.#outbox.take())
+  /**
+   * Before anything else that waits to be written, which would not be understood now. The Sync that was sent with it was passed over. In the simple protocol there was none,
+   * and another one would be answered by one ReadyForQuery too many.
+   */
+  #refuseCopy ({ calls, position }: Exchange): void {
+    const refusal = new Outbox()
+    refusal.copyFail('COPY FROM STDIN is not possible here')
+    if (calls[position]?.statement !== undefined) refusal.sync()
+    this.#socket.write(refusal.take())
   }
 
   // --- the end -------------------------------------------------------------------------------------------------------------

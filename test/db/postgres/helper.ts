@@ -1,0 +1,71 @@
+/** Parts of the PostgreSQL engine on their own: a session, and a lane over one. */
+import type { Test } from 'tap'
+import { Lane, LaneCall } from '../../../plugins/db/postgres/lane.ts'
+import { Opener, type PostgresSettings } from '../../../plugins/db/postgres/open.ts'
+import type { Session } from '../../../plugins/db/postgres/session.ts'
+import { toPostgres } from '../../../plugins/db/postgres/values.ts'
+import { Placement } from '../../../plugins/db/placement.ts'
+import { bindValues, createParser, postgresTokens } from '../../../plugins/db/sql.ts'
+import type { Database, Engine, Limits, Method, Value } from '../../../plugins/db/types.ts'
+import { configFor, deferred } from '../../helper/db.ts'
+
+export const unlimited: Limits = { deadline: Infinity, signal: undefined, held: [] }
+export const parser = createParser({ tokens: postgresTokens, nestedComments: true, placeholder: index => `$${index}` })
+
+/** What `openPostgres` takes, as the configuration has it. */
+export function settingsFor (url: string, others: Partial<PostgresSettings> = {}): PostgresSettings {
+  const { database, pool, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result } = configFor(url)
+  if (database.engine !== 'postgres') throw new TypeError('expected the URL of a PostgreSQL')
+  const { displayUrl } = database
+  return {
+    url, displayUrl, maxConnections: pool.max, lifetimeMs: pool.lifetimeMs, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result,
+    preparedStatements: 250, ...others
+  }
+}
+
+/** A session; `isLane`: of a lane, which is read only. Ended with the test. */
+export async function openSession (t: Test, url: string, isLane = false, others: Partial<PostgresSettings> = {}): Promise<Session> {
+  const opener = new Opener(settingsFor(url, others))
+  const session = await (isLane ? opener.openLane() : opener.open())
+  t.teardown(() => { session.destroy(new Error('the test is over')) })
+  return session
+}
+
+/** A lane, and what it hands back. */
+export class TestLane {
+  readonly lane: Lane
+  readonly silent: LaneCall[][] = []
+  readonly #placement = new Placement(1)
+  readonly #onSilent = deferred()
+
+  constructor (session: Session) {
+    this.lane = new Lane(session, { onCost: () => {}, onTick: () => {}, onSilent: calls => { this.silent.push([...calls]); this.#onSilent.resolve() } })
+  }
+
+  /** Resolves when it was silent for the first time. */
+  get becameSilent (): Promise<void> {
+    return this.#onSilent.promise
+  }
+
+  run (sql: string, params: readonly Value[] = [], limits = unlimited, method: Method = 'all'): Promise<unknown> {
+    const query = parser.parseQuery(sql)
+    const cost = this.#placement.costOf(sql, () => true)
+    const { result } = settingsFor('postgres://nobody@localhost/none')
+    return this.lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), result, limits, cost))
+  }
+}
+
+/** What is known of a statement. */
+export function statusOf (db: Pick<Database, 'status'> | Engine, sql: string): ReturnType<Database['status']>['statements'][number] | undefined {
+  return db.status().statements.find(statement => statement.sql === sql)
+}
+
+/** Runs a short read until it has its place on a lane, and there is one. */
+export async function learn (db: Database, sql: string, ...params: Value[]): Promise<void> {
+  const statement = db.prepare(sql)
+  const end = performance.now() + 20_000
+  while (!(statusOf(db, sql)?.runs === 'lane' && (db.status().queues.lanes?.used ?? 0) > 0)) {
+    await statement.all(...params)
+    if (performance.now() > end) throw new Error(`not on a lane after 20 s: ${JSON.stringify(statusOf(db, sql))}`)
+  }
+}
