@@ -155,7 +155,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     return this.#submit(PreparedStatement.prototype[method], query.sql, (connection, limits) => this.#count(method, connection.execute(method, query, params, limits)))
   }
 
-  /** An `all` can fail when the database has done its part. */
+  /** Of what can fail when the database has done its part, as an `all` can. */
   #count (method: Method, result: Promise<unknown>): Promise<unknown> {
     if (method !== 'all') return result
     this.#unanswered++
@@ -173,7 +173,8 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   /** What is decided by somebody further out is not committed here. */
   #executeLast (method: Method, query: Query, params: Params): Promise<unknown> {
     if (this.parent !== undefined || this.#joined > 0 || this.#unguard !== undefined) return this.execute(method, query, params)
-    const result = this.#submit(PreparedStatement.prototype[method], query.sql, async (connection, limits) => await this.#runLast(connection, method, query, params, limits))
+    // counted whatever the method: what COMMIT says is not known before it is answered
+    const result = this.#submit(PreparedStatement.prototype[method], query.sql, (connection, limits) => this.#count('all', this.#runLast(connection, method, query, params, limits)))
     if (this.state === 'open') this.#stopAccepting('commit')
     return result
   }

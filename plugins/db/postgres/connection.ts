@@ -225,7 +225,7 @@ export class PostgresConnection implements Connection {
     if (call !== undefined) call.onTooLarge = error => { this.#stop(running, error) }
     try {
       this.#check(await send(), sql, running)
-          } finally {
+    } finally {
       running.unwatch()
       this.#running.delete(running)
       if (this.#running.size === 0) this.lease.rest()
@@ -236,12 +236,13 @@ export class PostgresConnection implements Connection {
   /** Throws what the exchange has ended with. */
   #check (exchange: Exchange, sql: string, { reason }: Running): void {
     const { error, isLost, status } = exchange
+    const wasFailed = this.#status === 'E'
     this.#status = isLost ? 'I' : status
     if (error === undefined) return
     const call = exchange.calls[exchange.position]
     if (isStale(error)) this.session.forget(call?.text ?? '')
     if (reason !== undefined) throw reason
-    throw sqlState(error) === IN_FAILED_TRANSACTION ? new TxDoomed({ cause: error }) : failureOf(exchange, sql)
+    throw wasFailed && !isLost ? new TxDoomed({ cause: error }) : failureOf(exchange, sql) // whatever it says: a statement whose Parse was passed over is unknown, too
   }
 
   #stop (running: Running, error: Error): void {
@@ -287,7 +288,9 @@ export class PostgresConnection implements Connection {
     const unwatch = watchLimits(patience, 'COMMIT', () => { this.cut() })
     try {
       const exchange = await send()
+      const wasFailed = this.#status === 'E'
       this.#status = exchange.isLost ? 'I' : exchange.status
+      if (wasFailed && exchange.error !== undefined && !exchange.isLost) throw new TxDoomed({ cause: exchange.error })
       if (exchange.error !== undefined) await this.#failedCommit(exchange, patience)
       else if (exchange.calls.at(-1)?.tag === 'ROLLBACK') throw new TxRolledBack()
     } finally {
@@ -374,7 +377,6 @@ const plain = readTraits('')
 const ASK_ID = 'SELECT pg_catalog.pg_current_xact_id_if_assigned()::pg_catalog.text AS id'
 /** A statement whose session is ended after this time may well be the reason: it is not run again. */
 const AGAIN_WITHIN_MS = 1000
-const IN_FAILED_TRANSACTION = '25P02'
 const READ_ONLY = '25006'
 
 /** The server has ended the session by its own word, before the statement that was due had an answer: it was in it, or had not begun. */
