@@ -156,9 +156,7 @@ export class Session {
     const statement = this.#statements.get(text)
     if (statement === undefined) return
     this.#statements.delete(text)
-    if (!this.#accepts(new Exchange(noCalls, () => {}))) return
-    this.#outbox.closeStatement(statement.name)
-    this.#outbox.sync()
+    this.#outbox.closeStatement(statement.name) // goes with what is sent next, before which there is no error that could pass over it
   }
 
   /** Writes what was collected, now. */
@@ -298,11 +296,11 @@ export class Session {
 
   // --- the end -------------------------------------------------------------------------------------------------------------
 
-  /** Says goodbye. */
+  /** Says goodbye, and waits for no answer: there may be nobody any more. */
   end (): void {
     if (!this.isOpen) return
     this.flush()
-    this.#socket.end(TERMINATE)
+    this.#socket.end(TERMINATE, () => { this.#socket.destroy() })
     this.#end(new Error('the connection was closed'))
   }
 

@@ -107,3 +107,16 @@ onEachEngine('last: what was called before it and is not awaited is done before 
   await done.promise
   t.strictSame(await counts(db), { parents: 20, children: 1 })
 })
+
+onEachEngine('behind a statement that cannot be prepared the same one is refused, and it is not worth another attempt', async (t, db) => {
+  let attempts = 0
+  await t.rejects(db.tx(async tx => {
+    attempts++
+    const wrong = tx.prepare('SELECT nothing FROM nowhere')
+    const first = t.rejects(wrong.get(), { code: 'TDM_ERR_DB_SYNTAX' })
+    const second = wrong.get()
+    await first
+    await second
+  }, { retry: 3 }), { code: 'TDM_ERR_TX_DOOMED', cause: { code: 'TDM_ERR_DB_SYNTAX' } })
+  t.equal(attempts, 1)
+})

@@ -1,7 +1,8 @@
 /** One session with the server: what it makes of answers that come in pieces, of failures behind each other, and of its own end. */
+import { once } from 'node:events'
 import t from 'tap'
 import { Call, Repeatable } from '../../../plugins/db/postgres/call.ts'
-import { freshUrl } from '../../helper/db.ts'
+import { freshUrl, openUrl } from '../../helper/db.ts'
 import { startProxy } from '../../helper/proxy.ts'
 import { openSession, TestLane } from './helper.ts'
 
@@ -55,4 +56,29 @@ void t.test('what is waiting to be written when COPY asks for data comes behind 
   t.match((await copied).error, { code: '57014' })
   await session.run(new Call('SELECT 2 AS two', [], 'get'))
   t.strictSame(behind.answer, { one: 1 })
+})
+
+void t.test('a session that ends leaves no socket behind, also if the server does not answer any more', async t => {
+  const proxy = await startProxy(t, await freshUrl(t, 'postgres'))
+  const session = await openSession(t, proxy.url)
+  const { stream } = session.client.connection
+  proxy.silence()
+  session.end()
+  if (!stream.closed) await once(stream, 'close')
+  t.ok(stream.destroyed)
+})
+
+void t.test('R12: a write whose statement has become stale is run again on the same connection', async t => {
+  const proxy = await startProxy(t, await freshUrl(t, 'postgres'))
+  const db = await openUrl(t, proxy.url, { DB_POOL_MAX: '1' })
+  await db.exec('CREATE TABLE a (id BIGINT)')
+  const insert = db.prepare('INSERT INTO a (id) VALUES (1) RETURNING *')
+  await insert.all()
+  const { connections } = proxy
+  for (let i = 0; i < 3; i++) {
+    await db.exec(`ALTER TABLE a ADD COLUMN c${i} BIGINT`)
+    t.equal(Object.keys(await insert.get() ?? {}).length, 2 + i)
+  }
+  t.strictSame(await db.prepare('SELECT count(*) AS n FROM a').get(), { n: 4 })
+  t.equal(proxy.connections, connections)
 })
