@@ -10,7 +10,7 @@
  *  3. Nothing is cancelled here, since that would hit a neighbour: who gives up is told so, and the result is dropped. The server ends what takes `LONGEST_ON_LANE_MS`,
  *     which is run again elsewhere.
  *  4. If the server is silent for `SILENT_MS`, or much longer than it usually is, while this process is not what is slow, the lane takes nothing new, and what waits behind its head is handed to `onSilent`.
- *     Whoever answers first counts.
+ *     Whoever answers first counts. One that stays silent for `GONE_MS` is thrown away.
  *  5. A session that is in a transaction when a group is done is thrown away.
  */
 import type { Cost } from '../placement.ts'
@@ -30,6 +30,8 @@ const MOST_SENT = 512
 const SILENT_MS = 4
 /** So many times what a group usually takes is long, whatever it is in ms. */
 const UNUSUAL = 16
+/** No group can take so long, since the server ends each of its statements: whoever is at the other end has gone. */
+const GONE_MS = GROUP * LONGEST_ON_LANE_MS + 1000
 /** A timer that is later than this says that this process was busy, and nothing of the server. */
 const LATE_MS = 2
 /** By SQLSTATE. The time a statement may take on a lane is no limit of its caller's. */
@@ -183,7 +185,7 @@ export class Lane {
 
   #failed (error: Error, position: number, calls: readonly LaneCall[]): void {
     const failed = calls[position] ?? (calls.length === 1 ? calls[0] : undefined) // behind the last one: what Sync does has failed
-    if (failed !== undefined) for (const call of calls.slice(0, position)) call.finish()
+    if (failed !== undefined) for (const call of calls.slice(0, position)) if (call !== failed) call.finish()
     if (failed !== undefined) this.#refused(failed, failed.statement?.error ?? error)
     for (const call of failed === undefined ? calls : calls.slice(position + 1)) if (!call.isSettled) this.#again(call)
   }
@@ -245,7 +247,9 @@ export class Lane {
   }
 
   readonly #listen = (): void => {
-    if (this.#sent.size === 0 || this.#workedMs() < Math.max(SILENT_MS, UNUSUAL * this.#typical.medianMs)) return
+    const workedMs = this.#workedMs()
+    if (this.#sent.size === 0 || workedMs < Math.max(SILENT_MS, UNUSUAL * this.#typical.medianMs)) return
+    if (workedMs > GONE_MS) return this.session.destroy(new Error(`a lane was silent for ${GONE_MS} ms`))
     this.isSilent = true
     const waiting = this.#waiting.splice(0)
     for (const call of waiting) call.isOnLane = false

@@ -1,0 +1,80 @@
+/** Lanes: groups with failures in them, servers that go away or go silent, and callers that give up. */
+import t from 'tap'
+import { Repeatable } from '../../../plugins/db/postgres/call.ts'
+import type { Column } from '../../../plugins/db/types.ts'
+import { freshUrl } from '../../helper/db.ts'
+import { ask } from '../../helper/pg.ts'
+import { startProxy } from '../../helper/proxy.ts'
+import { openSession, TestLane } from './helper.ts'
+
+const GROUP = 16
+
+/** What became of each: the value of the only column, or the SQLSTATE of the error, or why it may be run again. */
+async function outcomes (results: ReadonlyArray<Promise<unknown>>): Promise<Array<Column | undefined>> {
+  return (await Promise.allSettled(results)).map(result => {
+    if (result.status === 'fulfilled') return Object.values((result.value as Array<Record<string, Column>>)[0] ?? {})[0]
+    return result.reason instanceof Repeatable ? result.reason.why : (result.reason as { code: string }).code
+  })
+}
+
+void t.test('R2: a failure at each position of a group: every caller gets its own answer, and the lane goes on', async t => {
+  const lane = new TestLane(await openSession(t, await freshUrl(t, 'postgres'), true))
+  for (let at = 0; at < GROUP; at++) {
+    const results = Array.from({ length: GROUP }, async (_, i) => await lane.run('SELECT 10 / $1::int4 AS n', [i === at ? 0 : i + 1]))
+    t.strictSame(await outcomes(results), results.map((_, i) => i === at ? '22012' : Math.trunc(10 / (i + 1))), `at ${at}`)
+  }
+})
+
+void t.test('R2: two failures, one that is no read, one that cannot be parsed, in one group', async t => {
+  const lane = new TestLane(await openSession(t, await freshUrl(t, 'postgres'), true))
+  const texts = ['SELECT 1 AS n', 'SELECT 1 / 0', 'SELECT 2 AS n', 'CREATE TEMP TABLE a (id INT)', 'SELECT nothing', 'SELECT 3 AS n', 'SELECT', 'SELECT 4 AS n']
+  t.strictSame(await outcomes(texts.map(async text => await lane.run(text))), [1, '22012', 2, 'writes', '42703', 3, undefined, 4])
+  t.strictSame(await outcomes(texts.map(async text => await lane.run(text))), [1, '22012', 2, 'writes', '42703', 3, undefined, 4])
+})
+
+void t.test('R2: a failure that comes with Sync, when each statement of the group seemed to be done', async t => {
+  // a session that may write, since what Sync can refuse is a write
+  const session = await openSession(t, await freshUrl(t, 'postgres'))
+  await session.runScript('CREATE TABLE a (id INT PRIMARY KEY); CREATE TABLE b (id INT REFERENCES a DEFERRABLE INITIALLY DEFERRED)')
+  const lane = new TestLane(session)
+  const texts = ['SELECT 1 AS n', 'INSERT INTO b VALUES (9) RETURNING id', 'SELECT 2 AS n']
+  t.strictSame(await outcomes(texts.map(async text => await lane.run(text))), [1, '23503', 2])
+  t.strictSame(await outcomes([lane.run('SELECT count(*) FROM b')]), [0])
+})
+
+void t.test('a lane whose server has gone without a word is thrown away, and what it owes is run elsewhere', async t => {
+  const proxy = await startProxy(t, await freshUrl(t, 'postgres'))
+  const lane = new TestLane(await openSession(t, proxy.url, true))
+  t.strictSame(await outcomes([lane.run('SELECT 1 AS n')]), [1])
+  proxy.silence()
+  const read = lane.run('SELECT 2 AS n')
+  await lane.becameSilent
+  t.equal(lane.silent[0]?.length, 1)
+  t.strictSame(await outcomes([read]), ['lost'])
+  t.equal(lane.lane.session.isOpen, false)
+})
+
+void t.test('R5: the server ends a lane with groups in flight: each may be run again elsewhere', async t => {
+  const url = await freshUrl(t, 'postgres')
+  const lane = new TestLane(await openSession(t, url, true))
+  const [pid] = await outcomes([lane.run('SELECT pg_backend_pid() AS pid')])
+  const reads = outcomes(Array.from({ length: 5 * GROUP }, async (_, i) => await lane.run('SELECT $1::int4 AS n FROM pg_sleep(0.002)', [i])))
+  await ask(url, 'SELECT pg_terminate_backend($1, 5000)', [pid])
+  const answers = await reads
+  t.ok(answers.includes('lost'))
+  for (const [i, answer] of answers.entries()) t.ok(answer === i || answer === 'lost', `${i}: ${String(answer)}`)
+})
+
+void t.test('R14: 50 times the same text that cannot be prepared: each gets the real error, and it works once the table is there', async t => {
+  const url = await freshUrl(t, 'postgres')
+  const lane = new TestLane(await openSession(t, url, true))
+  const fifty = async (): Promise<unknown[]> => await outcomes(Array.from({ length: 50 }, async () => await lane.run('SELECT count(*) AS n FROM a')))
+  const fill = <T>(value: T): T[] => Array.from({ length: 50 }, () => value)
+  t.strictSame(await fifty(), fill('42P01'))
+  await ask(url, 'CREATE TABLE a (id INT)')
+  t.strictSame(await fifty(), fill(0))
+  await ask(url, 'DROP TABLE a')
+  t.strictSame(await fifty(), fill('42P01'))
+  await ask(url, 'CREATE TABLE a (id INT, other INT)')
+  t.strictSame(await fifty(), fill(0))
+})
