@@ -127,11 +127,11 @@ export class Lane {
     return this.#waiting.length + this.#sent.size
   }
 
-  /** Rejects with `Repeatable` for what may be run again elsewhere, with `EXPIRED`, or with the server's error. */
-  run (call: LaneCall): Promise<unknown> {
+  /** `call.answered` rejects with `Repeatable` for what may be run again elsewhere, with `EXPIRED`, or with the server's error. */
+  run (call: LaneCall): LaneCall {
     this.#waiting.push(call)
     this.#flushSoon()
-    return call.answered
+    return call
   }
 
   #flushSoon (): void {

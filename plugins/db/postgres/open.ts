@@ -44,6 +44,8 @@ export interface Server {
   readonly isPooled: boolean
   /** Prepared statements are kept from one transaction to the next. */
   readonly keepsStatements: boolean
+  /** Of a transaction that does not say which. */
+  readonly isolation: string
   /** What a statement takes that costs the server nothing. */
   readonly roundTripMs: number
 }
@@ -126,8 +128,8 @@ export class Opener {
   /** Answers the run of the server. */
   async #prepare (client: pg.Client, isLane: boolean): Promise<string> {
     const run = this.can.transactionIds ? RUN_OF_SERVER : "''"
-    const results = await client.query(`${FORMS}; SELECT ${run} AS run, pg_backend_pid() AS pid, current_setting('server_version_num') AS version`) as unknown as
-      Array<pg.QueryResult<{ run: string, pid: number, version: string }>>
+    const results = await client.query(`${FORMS}; SELECT ${run} AS run, pg_backend_pid() AS pid, current_setting('server_version_num') AS version, current_setting('default_transaction_isolation') AS isolation`) as unknown as
+      Array<pg.QueryResult<{ run: string, pid: number, version: string, isolation: string }>>
     const row = results[2]?.rows[0]
     if (row === undefined) throw new Error('the server does not say who it is')
     this.#server ??= await this.#meet(client, row)
@@ -135,9 +137,9 @@ export class Opener {
     return row.run
   }
 
-  async #meet (client: pg.Client, { pid, version }: { pid: number, version: string }): Promise<Server> {
+  async #meet (client: pg.Client, { pid, version, isolation }: { pid: number, version: string, isolation: string }): Promise<Server> {
     const isPooled = this.can.sessions && (client as unknown as { processID: number }).processID !== pid
-    return { version: Number(version), isPooled, keepsStatements: !isPooled || await keepsStatements(client), roundTripMs: await measureRoundTrip(client) }
+    return { version: Number(version), isPooled, isolation, keepsStatements: !isPooled || await keepsStatements(client), roundTripMs: await measureRoundTrip(client) }
   }
 
   /** Sets those of the server's limits that it has. */

@@ -14,7 +14,7 @@ import { Gate, type GateLease } from '../gate.ts'
 import type { Cost } from '../placement.ts'
 import { checkLimits, limitError } from '../scope.ts'
 import { bindValues } from '../sql.ts'
-import type { BeginOptions, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
+import type { BeginOptions, Connection, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { Repeatable } from './call.ts'
 import type { Capabilities } from './capabilities.ts'
 import { PostgresConnection, type CommitOutcome, type Home } from './connection.ts'
@@ -25,6 +25,7 @@ import { askOutcome } from './outcome.ts'
 import { runOf, type Opener, type PostgresSettings } from './open.ts'
 import { LanePlacement } from './placement.ts'
 import { Pool } from './pool.ts'
+import { ReadTransaction, type ReadHome } from './read-transaction.ts'
 import type { Session } from './session.ts'
 import { traitsOf } from './traits.ts'
 import { toPostgres } from './values.ts'
@@ -34,7 +35,7 @@ const FEWEST_FOR_LANES = 4
 /** How often a statement that did nothing is run again. */
 const MOST_ATTEMPTS = 4
 
-export class PostgresServer implements Home, LanesOwner {
+export class PostgresServer implements Home, LanesOwner, ReadHome {
   readonly result: PostgresSettings['result']
   readonly #opener: Opener
   readonly #settings: PostgresSettings
@@ -64,43 +65,63 @@ export class PostgresServer implements Home, LanesOwner {
 
   execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     const cost = this.#placement.costOf(query.sql)
-    const lane = cost.isShort && this.#closing === undefined ? this.#lanes?.pick() : undefined
+    const lane = this.#laneFor(cost)
     return lane === undefined ? this.#executeApart(method, query, params, limits, cost) : this.#executeOnLane(lane, method, query, params, limits, cost)
   }
 
   async #executeOnLane (lane: Lane, method: Method, query: Query, params: Params, limits: Limits, cost: Cost): Promise<unknown> {
+    const answer = await this.answerOf(this.#send(lane, method, query, params, limits, cost))
+    return answer instanceof Repeatable ? await this.#executeApart(method, query, params, limits, cost) : answer
+  }
+
+  #laneFor (cost: Cost): Lane | undefined {
+    return cost.isShort && this.#closing === undefined ? this.#lanes?.pick() : undefined
+  }
+
+  #send (lane: Lane, method: Method, query: Query, params: Params, limits: Limits, cost: Cost): LaneCall {
     checkLimits(limits, query.sql)
+    return lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), this.result, limits, cost))
+  }
+
+  sendOnLane (method: Method, query: Query, params: Params, limits: Limits): LaneCall | undefined {
+    const cost = this.#placement.costOf(query.sql)
+    const lane = this.#laneFor(cost)
+    return lane === undefined ? undefined : this.#send(lane, method, query, params, limits, cost)
+  }
+
+  async answerOf ({ answered, query, limits, cost }: LaneCall): Promise<unknown> {
     try {
-      return await lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), this.result, limits, cost))
+      return await answered
     } catch (error) {
       if (error === EXPIRED) throw limitError(limits, query.sql)
       if (!(error instanceof Repeatable)) throw toOurError(error, query.sql)
       this.#learnFrom(error, cost)
+      return error
     }
-    return await this.#executeApart(method, query, params, limits, cost)
   }
 
-  /** `lane`: it may be answered there while it waits for a connection. */
+  /** `lane`: it is there as well, so it may be answered while it waits for a connection, and must not be done twice: it stays a read. */
   async #executeApart (method: Method, query: Query, params: Params, limits: Limits, cost: Cost, lane?: LaneCall): Promise<unknown> {
     for (let attempt = 1; ; attempt++) {
       const connection = await this.#acquire(limits, query.sql)
       try {
-        return lane?.isSettled === true ? undefined : await this.#executeOn(connection, method, query, params, limits, cost)
+        const isRead = lane !== undefined || (cost.isRead ?? traitsOf(query).looksRead)
+        return lane?.isSettled === true ? undefined : await this.#executeOn(connection, method, query, params, limits, cost, isRead)
       } catch (error) {
         if (!(error instanceof Repeatable)) throw error
         if (attempt === MOST_ATTEMPTS) throw error.error
         this.#learnFrom(error, cost)
+        if (lane !== undefined && error.why === 'writes') throw error
       } finally {
         connection.release()
       }
     }
   }
 
-  async #executeOn (connection: PostgresConnection, method: Method, query: Query, params: Params, limits: Limits, cost: Cost): Promise<unknown> {
-    const isRead = cost.isRead ?? traitsOf(query).looksRead
+  async #executeOn (connection: PostgresConnection, method: Method, query: Query, params: Params, limits: Limits, cost: Cost, isRead: boolean): Promise<unknown> {
     const since = performance.now()
     const answer = await connection.executeAlone(method, query, params, limits, isRead)
-    cost.isRead = isRead
+    cost.isRead ??= isRead
     const ms = performance.now() - since
     if (isRead) this.#placement.ranApart(cost, ms)
     else this.#placement.ranWriting(cost, ms)
@@ -140,7 +161,14 @@ export class PostgresServer implements Home, LanesOwner {
 
   // --- transactions --------------------------------------------------------------------------------------------------------------
 
-  async begin (options: BeginOptions, limits: Limits, first: string): Promise<PostgresConnection> {
+  async begin (options: BeginOptions, limits: Limits, first: string): Promise<Connection> {
+    if (this.#closing !== undefined) throw new DbClosed()
+    const isolation = options.isolation ?? this.#opener.server.isolation
+    const mayWait = this.#lanes !== undefined && options.mode === 'read' && isolation === 'read committed'
+    return mayWait ? new ReadTransaction(this, options) : await this.beginApart(options, limits, first)
+  }
+
+  async beginApart (options: BeginOptions, limits: Limits, first: string): Promise<PostgresConnection> {
     const connection = await this.#acquire(limits, first)
     connection.lease.expire = options.expire
     connection.begin(options)

@@ -8,6 +8,8 @@ export interface Traits {
   readonly changesSession: boolean
   /** What it sends goes out with COMMIT, and has no transaction id. */
   readonly notifies: boolean
+  /** Its answer belongs to a transaction: its time, its id, its snapshot. */
+  readonly needsTransaction: boolean
   /** It writes rows and nothing else, and is committed by Sync or COMMIT: if it was not answered before the server ended the session, it did not happen. */
   readonly isPlain: boolean
 }
@@ -17,6 +19,7 @@ const CHANGES_SESSION =
 const NOTIFIES = /\bNOTIFY\b|\bpg_notify\b/i
 /** They do what the server does not call a write. */
 const REACHES_OUT = /\bpg_(?:try_)?advisory_|\bdblink|\blo_\w+\s*\(|\bpg_(?:terminate|cancel)_backend\b/i
+const OF_TRANSACTION = /\b(?:now|transaction_timestamp|current_(?:date|time|timestamp)|localtime(?:stamp)?|txid_\w+|pg_current_\w+|pg_export_snapshot)\b/i
 const READS = new Set(['SELECT', 'WITH', 'VALUES', 'TABLE', 'SHOW', 'EXPLAIN'])
 const PLAIN = new Set(['SELECT', 'WITH', 'VALUES', 'TABLE', 'INSERT', 'UPDATE', 'DELETE', 'MERGE'])
 
@@ -33,5 +36,5 @@ export function readTraits (sql: string, keyword = ''): Traits {
   const changesSession = CHANGES_SESSION.test(sql)
   const notifies = NOTIFIES.test(sql)
   const looksRead = READS.has(keyword) && !changesSession && !notifies && !REACHES_OUT.test(sql)
-  return Object.freeze({ looksRead, changesSession, notifies, isPlain: PLAIN.has(keyword) })
+  return Object.freeze({ looksRead, changesSession, notifies, needsTransaction: OF_TRANSACTION.test(sql), isPlain: PLAIN.has(keyword) })
 }

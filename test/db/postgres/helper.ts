@@ -19,7 +19,7 @@ export function settingsFor (url: string, others: Partial<PostgresSettings> = {}
   const { displayUrl } = database
   return {
     url, displayUrl, maxConnections: pool.max, lifetimeMs: pool.lifetimeMs, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result,
-    preparedStatements: 250, ...others
+    compatibility: 'postgres', preparedStatements: 250, ...others
   }
 }
 
@@ -51,7 +51,7 @@ export class TestLane {
     const query = parser.parseQuery(sql)
     const cost = this.#placement.costOf(sql, () => true)
     const { result } = settingsFor('postgres://nobody@localhost/none')
-    return this.lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), result, limits, cost))
+    return this.lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), result, limits, cost)).answered
   }
 }
 

@@ -1,0 +1,114 @@
+/**
+ * A read transaction at READ COMMITTED, which takes a connection as late as it can.
+ *
+ * There each statement sees what is committed when it begins, so a transaction of one read is that read: if it is short it runs on a lane, and there is neither BEGIN nor
+ * COMMIT. With the second statement, or with anything that is no short read, the transaction begins on a connection of its own. What is the same for all of a transaction
+ * (`now()`, its id, a snapshot that is exported) is not asked on a lane.
+ */
+import { databaseError } from '../../errors.ts'
+import type { BeginOptions, Connection, Lease, Limits, Method, Params, Query, Row, Script } from '../types.ts'
+import { Repeatable } from './call.ts'
+import type { PostgresConnection } from './connection.ts'
+import { toOurError } from './errors.ts'
+import type { LaneCall } from './lane.ts'
+import { traitsOf } from './traits.ts'
+
+/** What it needs of its server. */
+export interface ReadHome {
+  /** Undefined: the statement does not belong on a lane, or there is none. */
+  sendOnLane: (method: Method, query: Query, params: Params, limits: Limits) => LaneCall | undefined
+  /** The answer; `Repeatable` if it is to be run elsewhere. */
+  answerOf: (call: LaneCall) => Promise<unknown>
+  beginApart: (options: BeginOptions, limits: Limits, first: string) => Promise<PostgresConnection>
+}
+
+export class ReadTransaction implements Connection {
+  readonly isPipelined = true
+  readonly #home: ReadHome
+  readonly #options: BeginOptions
+  /** As long as it holds no connection. */
+  readonly #lease: Lease = { since: performance.now() }
+  #hasAsked = false
+  #onLane: LaneCall | undefined
+  #beginning: Promise<PostgresConnection> | undefined
+  #connection: PostgresConnection | undefined
+
+  constructor (home: ReadHome, options: BeginOptions) {
+    this.#home = home
+    this.#options = options
+  }
+
+  get lease (): Lease {
+    return this.#connection?.lease ?? this.#lease
+  }
+
+  get inTransaction (): boolean {
+    return this.#connection?.inTransaction ?? true
+  }
+
+  async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
+    const call = this.#isFirst() && !traitsOf(query).needsTransaction ? this.#home.sendOnLane(method, query, params, limits) : undefined
+    if (call === undefined) return await (await this.#begin(limits, query.sql)).execute(method, query, params, limits)
+    this.#onLane = call
+    const answer = await this.#home.answerOf(call)
+    if (!(answer instanceof Repeatable)) return answer
+    if (answer.why === 'writes') throw toOurError(answer.error, query.sql)
+    return await (await this.#begin(limits, query.sql)).execute(method, query, params, limits)
+  }
+
+  async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
+    yield * (await this.#begin(limits, query.sql)).batches(query, params, limits)
+  }
+
+  async exec (script: Script, limits: Limits): Promise<void> {
+    await (await this.#begin(limits, script.sql)).exec(script, limits)
+  }
+
+  #isFirst (): boolean {
+    const isFirst = !this.#hasAsked && this.#beginning === undefined
+    this.#hasAsked = true
+    return isFirst
+  }
+
+  #begin (limits: Limits, first: string): Promise<PostgresConnection> {
+    this.#beginning ??= this.#home.beginApart(this.#options, limits, first).then(connection => this.#connection = connection)
+    return this.#beginning
+  }
+
+  cancel (): void {
+    this.#connection?.cancel()
+    if (this.#onLane?.isSettled === false) this.#onLane.reject(databaseError('aborted', this.#onLane.query.sql))
+  }
+
+  async commit (limits: Limits): Promise<void> {
+    await (await this.#beginning)?.commit(limits)
+  }
+
+  async rollback (): Promise<void> {
+    await this.#connection?.rollback()
+  }
+
+  release (): void {
+    this.#connection?.release()
+  }
+
+  async savepoint (name: string, limits: Limits): Promise<void> {
+    await (await this.#begin(limits, `SAVEPOINT ${name}`)).savepoint(name, limits)
+  }
+
+  async releaseSavepoint (name: string): Promise<void> {
+    await this.#connection?.releaseSavepoint(name)
+  }
+
+  async rollbackToSavepoint (name: string): Promise<void> {
+    await this.#connection?.rollbackToSavepoint(name)
+  }
+
+  async checkDeferred (limits: Limits): Promise<void> {
+    await this.#connection?.checkDeferred(limits)
+  }
+
+  async setReadonly (isReadonly: boolean): Promise<void> {
+    await this.#connection?.setReadonly(isReadonly)
+  }
+}
