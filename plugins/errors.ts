@@ -99,6 +99,16 @@ export const PoolTimeout = define<[ms: number, holders: string]>('TDM_ERR_POOL_T
 export const PoolDeadlock = define<[holders: string]>('TDM_ERR_POOL_DEADLOCK',
   'This wait for a connection could never end: every connection is held by a transaction that itself waits for another one. In use: %s', 500)
 
+// --- events ----------------------------------------------------------------------------------------------------------------
+
+export const EventsChannel = define<[got: string]>('TDM_ERR_EVENTS_CHANNEL', 'A channel has a name of 1 to 63 bytes of UTF-8, without the character 0; got %s.', 500)
+export const EventsPayload = define<[got: string]>('TDM_ERR_EVENTS_PAYLOAD',
+  'A payload is text of at most 7999 bytes of UTF-8, without the character 0; got %s. Store what is larger in a table, and send its key.', 500)
+export const EventsListener = define<[got: string]>('TDM_ERR_EVENTS_LISTENER', 'db.listen(channel, fn) expected a function, got %s.', 500)
+export const EventsPooled = define<[]>('TDM_ERR_EVENTS_POOLED',
+  'Nothing can be listened to: between this process and PostgreSQL is a pooler that gives sessions to others (PgBouncer with pool_mode=transaction). Connect to the server itself, or to a pool with pool_mode=session.', 500)
+export const EventsMissing = define<[]>('TDM_ERR_EVENTS_MISSING', 'Nothing can be listened to: by DB_COMPATIBILITY the server is one that has no LISTEN.', 500)
+
 // --- migrations --------------------------------------------------------------------------------------------------------------
 
 export const MigrateMissing = define<[missing: string]>('TDM_ERR_MIGRATE_MISSING',

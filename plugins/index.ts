@@ -2,7 +2,7 @@
 export { default as config, readConfig, type Config } from './config/index.ts'
 export { default as db, migrate, openDatabase } from './db/index.ts'
 export type {
-  AppliedMigration, Column, Database, EngineName, Log, MigrationSet, Params, Queryable, Row, RunResult, Statement, Transaction, TxOptions, TxState, Value
+  AppliedMigration, ChannelEvent, Column, Database, EngineName, Listener, Log, MigrationSet, Params, Queryable, Row, RunResult, Statement, Transaction, TxOptions, TxState, Value
 } from './db/index.ts'
 export { default as tx } from './tx/index.ts'
 export { default as ops } from './ops/index.ts'

@@ -5,13 +5,14 @@
  * Knows neither SQL nor a driver.
  */
 import { TestingSandbox, TxClosed, TxOptions as InvalidTxOptions, TxPropagation } from '../errors.ts'
+import { checkChannel, checkListener, checkPayload } from './channels.ts'
 import { RowCursor } from './cursor.ts'
 import { publishTx, type TxEvent } from './events.ts'
 import { withRetries } from './retry.ts'
 import { currentScope, findTransaction, limitsOf, runInTransaction, runWithDeadline, runWithSignal, type Link } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
 import { Tx, type TransactionHost, type TxSettings } from './transaction.ts'
-import type { BackupOptions, BackupResult, Database, DatabaseStatus, Engine, EngineName, Lease, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions } from './types.ts'
+import type { BackupOptions, BackupResult, ChannelEvent, Database, DatabaseStatus, Engine, EngineName, Lease, Limits, Listener, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions } from './types.ts'
 
 export interface DatabaseSettings {
   /** What a statement may take, in ms; Infinity for no limit. */
@@ -164,6 +165,26 @@ class EngineDatabase implements Database, Runner {
     const tx = findTransaction(scope, this.#host)
     if (tx instanceof Tx) await tx.exec(sql)
     else await this.#host.engine.exec(this.#host.engine.parser.parseScript(sql), limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
+  }
+
+  // --- events ----------------------------------------------------------------------------------------------------------------
+
+  async listen (channel: string, fn: (event: ChannelEvent) => unknown): Promise<Listener> {
+    checkChannel(channel)
+    checkListener(fn)
+    return await this.#host.engine.listen(channel, fn, limitsOf(currentScope(), this.#host, this.#settings.statementTimeoutMs))
+  }
+
+  notify (channel: string, payload = ''): Promise<void> {
+    const scope = currentScope()
+    const tx = findTransaction(scope, this.#host)
+    return tx instanceof Tx ? tx.notify(channel, payload) : this.#notifyNow(channel, payload, limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
+  }
+
+  async #notifyNow (channel: string, payload: string, limits: Limits): Promise<void> {
+    checkChannel(channel)
+    checkPayload(payload)
+    await this.#host.engine.notify(channel, payload, limits)
   }
 
   // --- scopes ----------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import type { Database } from './types.ts'
 export { migrate, type AppliedMigration, type MigrationSet } from './migrate.ts'
 export { openDatabase } from './open.ts'
 export type {
-  Column, Database, EngineName, Log, Params, Queryable, Row, RunResult, Statement, Transaction, TxOptions, TxState, Value
+  ChannelEvent, Column, Database, EngineName, Listener, Log, Params, Queryable, Row, RunResult, Statement, Transaction, TxOptions, TxState, Value
 } from './types.ts'
 
 declare module 'fastify' {

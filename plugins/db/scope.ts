@@ -42,6 +42,11 @@ export function runInScope<T> (scope: Scope, fn: () => T): T {
   return storage.run(scope, fn)
 }
 
+/** Runs `fn` without limits and outside of every transaction, whoever calls. */
+export function runOutside<T> (fn: () => T): T {
+  return storage.run(root, fn)
+}
+
 /** Runs `fn` under the stricter of the deadlines (ms on the clock of `performance.now()`). */
 export function runWithDeadline<T> (deadline: number, fn: () => T): T {
   const { deadline: outer, signal, link } = currentScope()

@@ -18,6 +18,7 @@
  */
 import type { FastifyError } from '@fastify/error'
 import { abbreviate, isOurs, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse, TxRolledBack } from '../errors.ts'
+import { checkChannel, checkPayload } from './channels.ts'
 import { RowCursor } from './cursor.ts'
 import { checkLimits, currentScope, findTransaction, limitsOf, runInTransaction, watchLimits, type ScopedTransaction } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
@@ -137,6 +138,15 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   expect<T> (inner: Promise<T>): Promise<T> {
     this.#inner.push(inner)
     return inner
+  }
+
+  /** A statement like any other: in order, and its failure dooms the transaction. */
+  notify (channel: string, payload = ''): Promise<void> {
+    return this.#submit(undefined, 'NOTIFY', async (connection, limits) => {
+      checkChannel(channel)
+      checkPayload(payload)
+      await connection.notify(channel, payload, limits)
+    })
   }
 
   afterCommit (fn: () => unknown): void {

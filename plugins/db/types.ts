@@ -70,6 +70,13 @@ export interface Queryable {
   exec: (sql: string) => Promise<void>
   /** Runs `fn` in a transaction: resolved means committed, rejected means rolled back (rules: docs/transactions.md). */
   tx: <T>(fn: (tx: Transaction) => T | Promise<T>, options?: TxOptions) => Promise<T>
+  /**
+   * Tells everybody who listens on `channel`, never before the call returns. In a transaction: when the outermost is committed; dropped with what is rolled back, a nested transaction too;
+   * of those with the same channel and payload only the first. `payload`: text, default ''.
+   *
+   * Throws `TDM_ERR_EVENTS_CHANNEL` for a channel that is not 1 to 63 bytes of text, `TDM_ERR_EVENTS_PAYLOAD` for a payload beyond 7999 bytes; otherwise as a statement.
+   */
+  notify: (channel: string, payload?: string) => Promise<void>
 }
 
 /** One database, over either engine. */
@@ -82,6 +89,17 @@ export interface Database extends Queryable {
   /** Statements in `fn` run outside of the current transaction, on their own. */
   outsideTx: <T>(fn: () => T) => T
   /**
+   * Calls `fn` for each notification on `channel`, in the order they were sent, at the latest from when the promise resolves, until `close()`. It is called outside of every transaction and is not
+   * awaited; what it throws is logged. (rules: docs/events.md)
+   *
+   * PostgreSQL: all listeners share one connection of their own, beside those of `DB_POOL_MAX`, while there is one. After it was lost and LISTEN is in force again, `fn` is told of
+   * the gap once. SQLite: hears what is sent through this `Database`.
+   *
+   * Throws `TDM_ERR_EVENTS_CHANNEL`, `TDM_ERR_EVENTS_LISTENER` if `fn` is no function, `TDM_ERR_EVENTS_POOLED` behind a pooler that gives sessions to others, `TDM_ERR_DB_CONNECTION`
+   * when there is no connection within `DB_ACQUIRE_TIMEOUT`.
+   */
+  listen: (channel: string, fn: (event: ChannelEvent) => unknown) => Promise<Listener>
+  /**
    * A copy of the database as it is now, in a file of its own, while everybody goes on. SQLite only; throws `TDM_ERR_DB_BACKUP` on PostgreSQL, or when `path` is there
    * already.
    */
@@ -90,6 +108,16 @@ export interface Database extends Queryable {
   status: () => DatabaseStatus
   /** Ends what is running after `graceMs` (default 5000) and closes all connections. Later statements get `TDM_ERR_DB_CLOSED`. Idempotent. */
   close: (options?: { graceMs?: number }) => Promise<void>
+}
+
+/** A notification; or a gap: something may have been missed, so look again. `fn: ({ payload, gap }) => …` works for both. */
+export type ChannelEvent =
+  | { readonly payload: string, readonly gap?: undefined }
+  | { readonly gap: true, readonly payload?: undefined }
+
+export interface Listener {
+  /** Its function is not called any more. Idempotent; `db.close()` does it, too. */
+  close: () => Promise<void>
 }
 
 export interface BackupOptions {
@@ -244,6 +272,8 @@ export interface Executor {
   /** All rows, some at a time, from a cursor that is closed when the generator ends. */
   batches: (query: Query, params: Params, limits: Limits) => AsyncGenerator<Row[], undefined>
   exec: (script: Script, limits: Limits) => Promise<void>
+  /** Delivered after COMMIT of the connection's transaction, unless a savepoint around it is rolled back; on an engine at once. Channel and payload can be used. */
+  notify: (channel: string, payload: string, limits: Limits) => Promise<void>
 }
 
 /** One engine over one database. */
@@ -255,6 +285,8 @@ export interface Engine extends Executor {
    * can never end. `first`: the statement that it is begun for.
    */
   begin: (options: BeginOptions, limits: Limits, first: string) => Promise<Connection>
+  /** Resolves when it listens; the limits are those of the wait for that. `channel` can be used. */
+  listen: (channel: string, fn: (event: ChannelEvent) => unknown, limits: Limits) => Promise<Listener>
   backup: (path: string, options: BackupOptions, limits: Limits) => Promise<BackupResult>
   status: () => EngineStatus
   close: (graceMs: number) => Promise<void>

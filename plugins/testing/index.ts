@@ -7,7 +7,7 @@ import { SandboxEngine } from './sandbox-engine.ts'
  * Runs `fn`, in which everything that goes through `target` (an app with `app.db`, or a database), its requests too, is inside of one transaction that is rolled back in the end.
  *
  * A transaction in it is a savepoint: it is kept until the sandbox ends, or undone, as it would be without the sandbox; deferred constraints are checked at its end, and its
- * callbacks run. What goes through `app.pg` is not in it. There is one connection: a second transaction waits for the first, and one that is opened inside of another
+ * callbacks run. What `notify` sends is never delivered. What goes through `app.pg` is not in it. There is one connection: a second transaction waits for the first, and one that is opened inside of another
  * (`propagation: 'new'`, `db.outsideTx`) is `TDM_ERR_POOL_DEADLOCK`. On SQLite deferred constraints are checked in all tables, so their rows had better be few.
  *
  * Throws `TDM_ERR_TESTING_SANDBOX` if the database is in a sandbox already.

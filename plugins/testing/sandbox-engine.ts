@@ -7,7 +7,7 @@
  *  3. The outer transaction is never committed.
  */
 import { Gate, type GateLease } from '../db/gate.ts'
-import type { BackupOptions, BackupResult, BeginOptions, Connection, Engine, EngineName, EngineStatus, Limits, Method, Params, Parser, Query, Row, Script } from '../db/types.ts'
+import type { BackupOptions, BackupResult, BeginOptions, ChannelEvent, Connection, Engine, EngineName, EngineStatus, Limits, Listener, Method, Params, Parser, Query, Row, Script } from '../db/types.ts'
 
 /** A wait in a sandbox ends with the deadline of who waits; this is for those who have none. */
 const ACQUIRE_TIMEOUT_MS = 10_000
@@ -50,6 +50,11 @@ export class SandboxEngine implements Engine {
     await this.#alone(script.sql, limits, async connection => { await connection.exec(script, limits) })
   }
 
+  /** Never delivered, since nothing of the sandbox is committed. */
+  async notify (channel: string, payload: string, limits: Limits): Promise<void> {
+    await this.#alone('NOTIFY', limits, async connection => { await connection.notify(channel, payload, limits) })
+  }
+
   async #alone<T> (sql: string, limits: Limits, task: (connection: Connection) => Promise<T>): Promise<T> {
     const connection = await this.begin(alone, limits, sql)
     try {
@@ -75,6 +80,11 @@ export class SandboxEngine implements Engine {
       this.#gate.release(lease)
       throw error
     }
+  }
+
+  /** Hears what others commit; goes on when the sandbox has ended. */
+  async listen (channel: string, fn: (event: ChannelEvent) => unknown, limits: Limits): Promise<Listener> {
+    return await this.#engine.listen(channel, fn, limits)
   }
 
   /** Of what is committed. */
@@ -137,6 +147,10 @@ class SandboxConnection implements Connection {
 
   exec (script: Script, limits: Limits): Promise<void> {
     return this.#outer.exec(script, limits)
+  }
+
+  notify (channel: string, payload: string, limits: Limits): Promise<void> {
+    return this.#outer.notify(channel, payload, limits)
   }
 
   cancel (): void {

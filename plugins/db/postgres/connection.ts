@@ -19,6 +19,7 @@ import { Call, control, FetchCall, OpenCall, Repeatable } from './call.ts'
 import type { Capabilities } from './capabilities.ts'
 import { cancelBackend } from './cancel.ts'
 import { isStale, sqlState, toOurError } from './errors.ts'
+import { NOTIFY } from './listening.ts'
 import { MOST_VALUES } from './messages.ts'
 import type { Exchange, Session } from './session.ts'
 import { readTraits, traitsOf, type Traits } from './traits.ts'
@@ -184,6 +185,10 @@ export class PostgresConnection implements Connection {
     } catch (error) {
       throw exchange?.isLost === true && exchange.isSent ? new TxOutcomeUnknown({ cause: error }) : error
     }
+  }
+
+  async notify (channel: string, payload: string, limits: Limits): Promise<void> {
+    await this.execute('run', NOTIFY, [channel, payload], limits)
   }
 
   cancel (): void {

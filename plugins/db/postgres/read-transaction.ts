@@ -64,6 +64,10 @@ export class ReadTransaction implements Connection {
     await (await this.#begin(limits, script.sql)).exec(script, limits)
   }
 
+  async notify (channel: string, payload: string, limits: Limits): Promise<void> {
+    await (await this.#begin(limits, 'NOTIFY')).notify(channel, payload, limits)
+  }
+
   #isFirst (): boolean {
     const isFirst = !this.#hasAsked && this.#beginning === undefined
     this.#hasAsked = true

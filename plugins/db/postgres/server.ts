@@ -175,6 +175,10 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     return connection
   }
 
+  get isPooled (): boolean {
+    return this.#opener.server.isPooled
+  }
+
   get can (): Capabilities {
     return this.#opener.can
   }

@@ -17,6 +17,7 @@ import { bindValues } from '../sql.ts'
 import type { Connection, Limits, Method, Params, Query, Row, Script } from '../types.ts'
 import { toOurError } from './errors.ts'
 import { isInterrupted, type Inline } from './inline.ts'
+import { Outgoing, type Notification } from './listening.ts'
 import { retryBusy } from './retry.ts'
 import { refuseSession } from './session.ts'
 import { Thread, unlimited } from './thread.ts'
@@ -33,6 +34,8 @@ export interface Home {
   /** A thread for this mode. `leader`: the lease of the transaction that goes on in it. */
   borrowThread: (mode: 'write' | 'read', limits: Limits, sql: string, leader: GateLease) => Promise<Thread>
   giveBack: (place: Inline | Thread) => void
+  /** Tells those who listen. */
+  deliver: (notifications: readonly Notification[]) => void
   /** Changes with every commit of anybody. */
   version: () => unknown
   /** A statement kept the event loop longer than the budget. */
@@ -49,6 +52,8 @@ export class SqliteConnection implements Connection {
   /** Savepoints are none: in a thread they are made again. */
   #statements = 0
   readonly #savepoints: string[] = []
+  /** Goes out with COMMIT; undefined: nothing. */
+  #outgoing: Outgoing | undefined
   /** Of a read transaction on the main thread: as it was before its snapshot. */
   #version: unknown
   /** By which the transaction is known. */
@@ -214,6 +219,12 @@ export class SqliteConnection implements Connection {
     }
   }
 
+  async notify (channel: string, payload: string, limits: Limits): Promise<void> {
+    checkLimits(limits, 'NOTIFY')
+    this.#outgoing ??= new Outgoing()
+    this.#outgoing.add({ channel, payload })
+  }
+
   cancel (): void {
     if (this.#place instanceof Thread) this.#place.cancel() // on the main thread nothing runs while other code does
   }
@@ -287,6 +298,7 @@ export class SqliteConnection implements Connection {
       checkLimits(limits, 'COMMIT')
       await this.#control('COMMIT')
     })
+    if (this.#outgoing !== undefined) this.#home.deliver(this.#outgoing.take())
   }
 
   /** In a thread that cannot be stopped `release` does it, when that has ended. */
@@ -301,6 +313,7 @@ export class SqliteConnection implements Connection {
   async savepoint (name: string): Promise<void> {
     await this.#control(`SAVEPOINT ${name}`)
     this.#savepoints.push(name)
+    this.#outgoing?.savepoint(name)
   }
 
   async releaseSavepoint (name: string): Promise<void> {
@@ -311,6 +324,7 @@ export class SqliteConnection implements Connection {
   async rollbackToSavepoint (name: string): Promise<void> {
     if (this.#isStuck()) throw databaseError('timeout', `ROLLBACK TO ${name}`)
     await this.#control(`ROLLBACK TO ${name}`)
+    this.#outgoing?.rollbackTo(name)
     await this.releaseSavepoint(name)
   }
 

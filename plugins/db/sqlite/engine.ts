@@ -14,12 +14,13 @@ import { Gate, type GateLease } from '../gate.ts'
 import { Placement, type Cost } from '../placement.ts'
 import { checkLimits } from '../scope.ts'
 import { createParser, sqliteTokens, type Dialect } from '../sql.ts'
-import type { BackupOptions, BackupResult, BeginOptions, Connection, Engine, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
+import type { BackupOptions, BackupResult, BeginOptions, ChannelEvent, Connection, Engine, EngineStatus, Limits, Listener, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { expectedBytes, partialPathOf, watchBackup } from './backup.ts'
 import { bind, SqliteConnection, type Home } from './connection.ts'
 import { toOurError } from './errors.ts'
 import type { Prepared } from './handle.ts'
 import { Inline, isInterrupted } from './inline.ts'
+import { Listening, type Notification } from './listening.ts'
 import { Maintenance } from './maintenance.ts'
 import { resolveFile, warnOfFile, type SqliteSettings } from './open.ts'
 import { Opener, sizeOf, SMALL_WAL_BYTES, type Connections } from './opener.ts'
@@ -64,6 +65,7 @@ class SqliteEngine implements Engine, Home {
   /** The threads that read. */
   readonly readers: Readers
   readonly #maintenance: Maintenance
+  readonly #listening: Listening
   #writerThread: Promise<Thread> | undefined
   readonly #snapshots = new Set<Inline>()
   readonly #idleSnapshots: Inline[] = []
@@ -89,6 +91,7 @@ class SqliteEngine implements Engine, Home {
     const gate = new Gate(settings.readers, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
     this.readers = new Readers(settings.readers, gate, async () => await opener.thread(true, reader))
     this.#maintenance = new Maintenance(this, settings, log)
+    this.#listening = new Listening(log)
     reader.handle.watchdog?.limitHeap(settings.hardHeapBytes)
     if (settings.watchdog === 'on' && reader.handle.watchdog === undefined) log.warn({ reason: watchdogProblem() }, 'SQLite runs without its watchdog: every statement in a thread, and none can be stopped')
     warnOfFile(opener.file.path, log)
@@ -238,6 +241,20 @@ class SqliteEngine implements Engine, Home {
     }
   }
 
+  // --- events ----------------------------------------------------------------------------------------------------------------
+
+  async listen (channel: string, fn: (event: ChannelEvent) => unknown, limits: Limits): Promise<Listener> {
+    if (this.#closing !== undefined) throw new DbClosed()
+    checkLimits(limits, 'LISTEN')
+    return this.#listening.listen(channel, fn)
+  }
+
+  async notify (channel: string, payload: string, limits: Limits): Promise<void> {
+    if (this.#closing !== undefined) throw new DbClosed()
+    checkLimits(limits, 'NOTIFY')
+    this.#listening.deliver([{ channel, payload }])
+  }
+
   // --- transactions --------------------------------------------------------------------------------------------------------------
 
   async begin (options: BeginOptions, limits: Limits, first: string): Promise<Connection> {
@@ -308,6 +325,10 @@ class SqliteEngine implements Engine, Home {
     const now = performance.now()
     if (now - this.#size.at > 1000) this.#size = { bytes: sizeOf(this.#opener.file.path) + this.#opener.walBytes(), at: now }
     return this.#size.bytes < SMALL_BYTES
+  }
+
+  deliver (notifications: readonly Notification[]): void {
+    this.#listening.deliver(notifications)
   }
 
   version (): unknown {
@@ -419,6 +440,7 @@ class SqliteEngine implements Engine, Home {
 
   async #close (graceMs: number): Promise<void> {
     const maintained = this.#maintenance.stop()
+    this.#listening.close()
     await Promise.all([this.#writerGate, this.#snapshotGate, this.readers].map(async gate => { await gate.close(graceMs) }))
     this.#hasEnded = true
     await maintained

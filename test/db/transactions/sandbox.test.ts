@@ -5,7 +5,7 @@ import config from '../../../plugins/config/index.ts'
 import db from '../../../plugins/db/index.ts'
 import { sandbox } from '../../../plugins/testing/index.ts'
 import tx from '../../../plugins/tx/index.ts'
-import { engines, freshUrl, onEachEngine } from '../../helper/db.ts'
+import { deferred, engines, freshUrl, onEachEngine } from '../../helper/db.ts'
 import { failure, ids, insert, nested, table } from './common.ts'
 
 async function startApp (t: Test, engine: 'sqlite' | 'postgres'): Promise<FastifyInstance> {
@@ -133,6 +133,22 @@ onEachEngine('a cursor and a script in a sandbox leave nothing, and a failed sta
     t.strictSame(await ids(db), [1, 2], 'after a loop that was left')
   })
   t.strictSame(await ids(db), [])
+})
+
+onEachEngine('what is sent in a sandbox is not delivered, since nothing of it is committed; listening goes on', async (t, db) => {
+  const events: unknown[] = []
+  const done = deferred()
+  const listener = await sandbox(db, async () => {
+    const inside = await db.listen('news', ({ payload }) => { events.push(payload); if (payload === 'last') done.resolve() })
+    await db.notify('news', 'alone')
+    await db.tx(async tx => { await tx.notify('news', 'in a transaction') })
+    await t.rejects(db.notify('news', 'x'.repeat(8000)), { code: 'TDM_ERR_EVENTS_PAYLOAD' })
+    return inside
+  })
+  await db.notify('news', 'last')
+  await done.promise
+  t.strictSame(events, ['last'])
+  await listener.close()
 })
 
 onEachEngine('a database is in one sandbox at a time, and may be closed in it', async (t, db) => {
