@@ -31,6 +31,7 @@ for (const compatibility of ['cockroachdb', 'yugabytedb', 'dsql']) {
     t.match(sent.join(''), /INSERT INTO a/)
     t.notMatch(sent.join(''), /advisory|xact_id|pg_stat_bgwriter|transaction_timeout|default_transaction_read_only|LISTEN/)
     t.equal(db.status().queues.lanes, undefined)
+    await t.rejects(db.listen('things', () => {}), { code: 'TDM_ERR_EVENTS_MISSING' })
     const nested = db.tx(async tx => { await tx.tx(async inner => { await inner.prepare('DELETE FROM a').run() }, { propagation: 'nested' }) })
     if (compatibility === 'dsql') await t.rejects(nested, { code: 'TDM_ERR_TX_PROPAGATION', message: /no savepoints/ })
     else await t.resolves(nested)

@@ -26,6 +26,9 @@ for (const program of programs) {
     t.equal(db.status().postgres?.pooler, knowsPrepared ? 'keeps statements' : 'forgets statements', 'is recognised')
     t.equal(db.status().queues.lanes, undefined, 'there are no lanes: the session of one would be somebody else\'s, too')
 
+    await t.rejects(db.listen('things', () => {}), { code: 'TDM_ERR_EVENTS_POOLED' })
+    await t.resolves(db.notify('things', 'one'))
+
     const read = db.prepare<{ id: number, n: number }>('SELECT id, n FROM account WHERE id = ?')
     const rows = await Promise.all(Array.from({ length: 200 }, async (_, i) => await read.get(1 + i % 10)))
     t.strictSame(rows.map(row => row?.id), Array.from({ length: 200 }, (_, i) => 1 + i % 10), '200 reads at once over 3 connections')
