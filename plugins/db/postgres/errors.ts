@@ -60,5 +60,6 @@ function kindOf (error: unknown): ErrorKind {
   const state = sqlState(error)
   if (state === '') return 'connection'
   if (isStale(error)) return 'serialization' // prepared anew, it works
+  if ((error as { routine?: string }).routine === 'CopyGetData') return 'other' // the session has refused COPY FROM STDIN: 57014, but no time-out
   return kinds[state] ?? classes[state.slice(0, 2)] ?? 'other'
 }

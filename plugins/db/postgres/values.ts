@@ -37,7 +37,7 @@ const parsed = (parse: Parse): DecodeColumn => (buffer, start, end) => parse((bu
 /** By OID (https://www.postgresql.org/docs/18/catalog-pg-type.html, `SELECT oid, typname FROM pg_type`). */
 const decoders: ReadonlyMap<number, DecodeColumn> = new Map<number, DecodeColumn>([
   [16, (buffer, start) => buffer[start] === 0x74 ? 1 : 0], // boolean: 't' or 'f'
-  [17, parsed(text => Buffer.from(text.slice(2), 'hex'))], // bytea
+  [17, parsed(toBytes)], // bytea
   [20, decodeInteger], // bigint
   [21, decodeInteger], // smallint
   [23, decodeInteger], // integer
@@ -52,6 +52,12 @@ const decoders: ReadonlyMap<number, DecodeColumn> = new Map<number, DecodeColumn
 /** How a column of the type is read. */
 export function decoderOf (oid: number): DecodeColumn {
   return decoders.get(oid) ?? decodeText
+}
+
+/** In hex, or, if the database says `bytea_output = escape`, as ASCII with '\\\\' and '\\000'. */
+function toBytes (text: string): Buffer {
+  if (text.startsWith('\\x')) return Buffer.from(text.slice(2), 'hex')
+  return Buffer.from(text.replace(/\\(\\|\d{3})/g, (_, code: string) => code === '\\' ? code : String.fromCharCode(Number.parseInt(code, 8))), 'latin1')
 }
 
 /** Up to so many digits every integer is exact. */
@@ -72,10 +78,17 @@ function toInteger (text: string): number | bigint {
 
 /** A number if that prints the same digits, a bigint if it is an integer beyond that, else the text. */
 function toNumeric (text: string): Column {
-  const digits = text.includes('.') ? text.replace(/\.?0+$/, '') : text
+  const digits = text.includes('.') ? withoutEndingZeros(text) : text
   if (/^-?\d+$/.test(digits)) return toInteger(digits)
   const number = Number(digits)
   return String(number) === digits ? number : text
+}
+
+/** '1.50' → '1.5', '100.00' → '100'. Not by an expression: with a hundred thousand zeros in the middle that takes seconds. */
+function withoutEndingZeros (text: string): string {
+  let end = text.length
+  while (text[end - 1] === '0') end--
+  return text.slice(0, text[end - 1] === '.' ? end - 1 : end)
 }
 
 /** '2026-03-01 12:00:00.5+00' → '2026-03-01T12:00:00.500Z', six digits where microseconds are set. Others ('infinity', years BC) stay as they are. */

@@ -1,6 +1,7 @@
 /** PostgreSQL's types in the forms that types.ts promises, whatever the time zone of the process. */
 import t from 'tap'
-import { openTestDatabase } from '../../helper/db.ts'
+import { freshUrl, openTestDatabase, openUrl } from '../../helper/db.ts'
+import { ask } from '../../helper/pg.ts'
 
 const forms: ReadonlyArray<readonly [sql: string, value: unknown]> = [
   ['true', 1],
@@ -52,4 +53,32 @@ void t.test('parameters take the type that the statement needs', async t => {
   t.strictSame(await db.prepare('SELECT flag, doc, at, day, amount, bin FROM v WHERE at = ? AND flag = ?').get(at, true),
     { flag: 1, doc: '{"a": 1}', at: at.toISOString(), day: '2026-10-25', amount: 12.5, bin: Buffer.from('x') })
   await t.rejects(db.prepare('SELECT flag FROM v WHERE amount = ?').get('x'), { code: 'TDM_ERR_DB_OTHER' })
+})
+
+void t.test('a number of a hundred thousand digits takes no time to read', async t => {
+  const db = await openTestDatabase(t, 'postgres')
+  t.equal((await db.prepare('SELECT 1e131071::numeric + 0.5 AS v').get())?.v, `1${'0'.repeat(131_071)}.5`)
+  t.equal((await db.prepare('SELECT 1e131071::numeric + 0.0 AS v').get())?.v, 10n ** 131_071n)
+})
+
+void t.test('bytes are bytes, also where the database prints them in the older form', async t => {
+  const url = await freshUrl(t, 'postgres')
+  await ask(url, `ALTER DATABASE ${new URL(url).pathname.slice(1)} SET bytea_output = 'escape'`)
+  const db = await openUrl(t, url)
+  const all = Buffer.from(Array.from({ length: 256 }, (_, i) => i))
+  t.strictSame(await db.prepare('SELECT CAST(? AS bytea) AS v').get(all), { v: all })
+  t.strictSame(await db.prepare("SELECT CAST('' AS bytea) AS v").get(), { v: Buffer.alloc(0) })
+})
+
+void t.test('COPY FROM STDIN and COPY TO STDOUT: the first is refused, the second has no rows', async t => {
+  const db = await openTestDatabase(t, 'postgres')
+  await db.exec('CREATE TABLE a (id BIGINT); INSERT INTO a VALUES (1), (2)')
+  for (let i = 0; i < 3; i++) {
+    await t.rejects(db.exec('COPY a FROM STDIN'), { code: 'TDM_ERR_DB_OTHER' })
+    await t.rejects(db.prepare('COPY a FROM STDIN').run(), { code: 'TDM_ERR_DB_OTHER' })
+    await db.exec('COPY a TO STDOUT')
+    t.strictSame(await db.prepare('COPY a TO STDOUT').all(), [])
+    await t.rejects(db.tx(async tx => await tx.exec('COPY a FROM STDIN')), { code: 'TDM_ERR_DB_OTHER' })
+    t.strictSame(await db.tx(async tx => { await tx.exec('COPY a TO STDOUT'); return await tx.prepare('SELECT sum(id) AS n FROM a').get() }), { n: 3 })
+  }
 })
