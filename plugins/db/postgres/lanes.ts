@@ -63,7 +63,7 @@ export class Lanes implements LaneOwner {
 
   #openFirst (): void {
     this.#first = undefined
-    void this.#open().then(lane => { this.#first = lane })
+    void this.#open().then(lane => { this.#first ??= lane }) // whoever asks while it is opened gets none, maybe after the one who did
   }
 
   #openSecond (): void {

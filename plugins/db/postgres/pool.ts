@@ -9,6 +9,7 @@
  * How many there may be is the gate's business.
  */
 import { setTimeout as pause } from 'node:timers/promises'
+import { DbClosed, isOurs } from '../../errors.ts'
 import type { Log } from '../types.ts'
 import { mayPass } from './errors.ts'
 import type { Session } from './session.ts'
@@ -96,11 +97,12 @@ export class Pool {
   /** A new session, which is not one of the pool's. */
   async open (until: number): Promise<Session> {
     for (;;) {
+      if (this.#isClosed) throw new DbClosed()
       if (this.#probing === undefined) {
         try {
-          return await this.#connect()
+          return this.#admit(await this.#connect())
         } catch (error) {
-          if (!mayPass(error)) throw error
+          if (isOurs(error) || !mayPass(error)) throw error
           this.#failure = error
         }
       }
@@ -108,6 +110,13 @@ export class Pool {
       const session = this.#idle.pop()?.session
       if (session?.isOpen === true) return Object.assign(session, { onEnd: undefined })
     }
+  }
+
+  /** It may have taken so long that nobody is to use it any more. */
+  #admit (session: Session): Session {
+    if (!this.#isClosed) return session
+    session.end()
+    throw new DbClosed()
   }
 
   /** Waits for the end of the probing, but not for longer than `until`. */
