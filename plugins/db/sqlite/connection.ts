@@ -82,15 +82,27 @@ export class SqliteConnection implements Connection {
     }
   }
 
-  /** What its caller has given up may still run. */
+  /** What its caller has given up may still run. Who is to write next waits for its end, and a reader's place is given up in time (readers.ts). */
   async #releaseThread (thread: Thread): Promise<void> {
+    if (this.#mode === 'read') return await this.#releaseReader(thread)
     await thread.settled
     await this.rollback().catch(noop)
+    this.#noteWork(thread)
     this.#giveBack()
   }
 
+  async #releaseReader (thread: Thread): Promise<void> {
+    if (thread.inTransaction || !thread.isIdle) void thread.exec('ROLLBACK', unlimited).catch(noop)
+    this.#giveBack()
+    await thread.settled
+    this.#noteWork(thread)
+  }
+
+  #noteWork (thread: Thread): void {
+    if (this.#hasBegun) this.#home.placement.ranApart(this.#home.costOfTransaction(this.#first), thread.workedMs - this.#workedBefore)
+  }
+
   #giveBack (): void {
-    if (this.#place instanceof Thread && this.#hasBegun) this.#home.placement.ranApart(this.#home.costOfTransaction(this.#first), this.#place.workedMs - this.#workedBefore)
     this.#home.giveBack(this.#place)
     this.#onRelease()
   }

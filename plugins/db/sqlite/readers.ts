@@ -3,8 +3,8 @@
  *
  * Kept true:
  *  1. At most `size` are lent, in order of asking; a thread is lent only when it is idle.
- *  2. A thread that does not stop when it is told to is counted on for a while. Then it is lost, and another one may take its place, up to a second set of them; what
- *     comes back beyond `size` is ended.
+ *  2. A thread that is given back while it still works is counted on for a while. Then it is lost: its place is given up, and another one may take it, up to a second set of
+ *     them; what comes back beyond `size` is ended.
  *  3. Whoever waits, for a place or for a thread that starts, waits no longer than its limits.
  */
 import { DbClosed } from '../../errors.ts'
@@ -24,6 +24,7 @@ export class Readers {
   /** With the lease of those that are lent. */
   readonly #threads = new Map<Thread, GateLease | undefined>()
   readonly #idle: Thread[] = []
+  readonly #lost = new Set<Thread>()
   readonly #waiting: Array<(thread: Thread | undefined) => void> = []
   readonly #starting = new Set<Promise<Thread>>()
   readonly #ending = new Set<Promise<void>>()
@@ -68,9 +69,14 @@ export class Readers {
     if (lease === undefined) return
     this.#threads.set(thread, undefined)
     const release = (): void => { this.#gate.release(lease) }
-    const timer = thread.isIdle ? undefined : setTimeout(release, thread.patienceMs + 1).unref() // others need not wait for what may never end
+    const lose = (): void => {
+      this.#lost.add(thread)
+      release()
+    }
+    const timer = thread.isIdle ? undefined : setTimeout(lose, thread.patienceMs).unref() // others need not wait for what may never end
     const putBack = (): void => {
       clearTimeout(timer)
+      this.#lost.delete(thread)
       this.#putBack(thread)
       release()
     }
@@ -101,6 +107,7 @@ export class Readers {
     await Promise.allSettled(this.#starting)
     await Promise.all([...this.#ending, ...[...this.#threads.keys()].map(async thread => { await thread.end(END_MS) })])
     this.#threads.clear()
+    this.#lost.clear()
     this.#idle.length = 0
   }
 
@@ -158,7 +165,7 @@ export class Readers {
 
   /** Threads that can be counted on. */
   get #usable (): number {
-    return [...this.#threads.keys()].reduce((usable, { isLost }) => isLost ? usable : usable + 1, 0)
+    return this.#threads.size - this.#lost.size
   }
 
   /** Its place is free at once: whoever comes next must not wait for it. */

@@ -65,7 +65,6 @@ export class Thread {
   #pending = 0
   /** It was told to stop what it does, its caller was told, and it has not stopped. */
   isStuck = false
-  #stuckSince = 0
   inTransaction = false
   /** What it has worked since it was started. */
   workedMs = 0
@@ -109,14 +108,9 @@ export class Thread {
     return this.#pending === 0
   }
 
-  /** For how long nobody should count on its stop any more, in ms: a sort has to write its buffer first. Without a watchdog nothing stops. */
+  /** For how long its end can be counted on when it still works, in ms: a sort that is stopped has to write its buffer first. Without a watchdog it may just be done. */
   get patienceMs (): number {
-    return this.#watchdog === undefined ? 0 : PATIENCE_MS
-  }
-
-  /** True if it is stuck for longer than that. */
-  get isLost (): boolean {
-    return this.isStuck && performance.now() - this.#stuckSince >= this.patienceMs
+    return this.#watchdog === undefined ? STOP_GRACE_MS : PATIENCE_MS
   }
 
   // --- statements ------------------------------------------------------------------------------------------------------------
@@ -218,7 +212,6 @@ export class Thread {
       this.#watchdog?.cancel(this.#slot, operation)
       giveUp = setTimeout(() => {
         this.isStuck = true
-        this.#stuckSince = performance.now()
         reject(error)
       }, STOP_GRACE_MS)
     }

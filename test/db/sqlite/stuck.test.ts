@@ -112,6 +112,20 @@ void t.test('7, 23: reads that never end: each caller is told in time, also thos
   t.ok(longest(told) < 5000, `${longest(told)} ms`)
 })
 
+void t.test('7, 23: read transactions and cursors that never end, one after the other: in place of their reader there is another one, also for who waits already', async t => {
+  const twoPieces = 'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT i FROM n WHERE i <= 600' // and then it looks for more, for ever
+  for (const [name, run] of [
+    ['a transaction', 'db.tx(tx => tx.prepare(endless).get(), { mode: \'read\', timeout: 300 })'],
+    ['a cursor', `(async () => { for await (const { i } of db.prepare(${JSON.stringify(twoPieces)}).iterate()) if (i === 3) break })()`]
+  ] as const) {
+    const told = await runStuck(t, `
+      await tell(${JSON.stringify(name)}, () => ${run})
+      await tell('next', () => db.deadline(2000, () => db.prepare('SELECT id FROM a').all()))
+      await tell('a transaction', () => db.tx(tx => tx.prepare('SELECT id FROM a').all(), { mode: 'read', timeout: 2000 }))`)
+    t.strictSame(codes(told), [[name, name === 'a cursor' ? 'done' : 'TDM_ERR_DB_TIMEOUT'], ['next', 'done'], ['a transaction', 'done']])
+  }
+})
+
 void t.test('7, 23: a write that never ends: each caller is told in time; reads go on, and close() comes to an end', async t => {
   const told = await runStuck(t, `
     const forever = 'UPDATE a SET id = (' + endless + ')'
