@@ -6,8 +6,8 @@
  *  2. Reads see committed data only: no read ever runs on a writer's connection while another's transaction is open on it.
  *  3. A connection with an open cursor or read transaction is lent to that alone, since it holds a snapshot.
  *  4. The main thread runs nothing longer than the budget, but for later statements of a transaction that writes (see connection.ts); without a watchdog it runs nothing.
- *  5. Threads are started on demand and given tasks only when they are idle. Readers are closed before the writers, so that the last connection can put the WAL away, and
- *     that is done in a thread if there is much of it.
+ *  5. Threads are started on demand, without a watchdog a reader and the writer at once, and given tasks only when they are idle. Readers are closed before the writers, so
+ *     that the last connection can put the WAL away, and that is done in a thread if there is much of it.
  */
 import { DbClosed, DbCursorExpired, databaseError } from '../../errors.ts'
 import { Gate, type GateLease } from '../gate.ts'
@@ -43,7 +43,9 @@ export async function openSqlite (settings: SqliteSettings, log: Log): Promise<E
   const file = resolveFile(settings)
   const opener = new Opener(file, settings)
   try {
-    return new SqliteEngine(opener, log, await opener.open())
+    const engine = new SqliteEngine(opener, log, await opener.open())
+    await engine.prepareThreads()
+    return engine
   } catch (error) {
     file.dispose()
     throw error
@@ -89,12 +91,19 @@ class SqliteEngine implements Engine, Home {
     this.#writerGate = new Gate(1, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
     this.#snapshotGate = new Gate(settings.smallConnections, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
     const gate = new Gate(settings.readers, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
-    this.readers = new Readers(settings.readers, gate, async () => await opener.thread(true, reader))
+    const least = this.placement.budgetMs > 0 ? 0 : 1 // every read needs one
+    this.readers = new Readers({ size: settings.readers, least }, gate, async () => await opener.thread(true, reader))
     this.#maintenance = new Maintenance(this, settings, log)
     this.#listening = new Listening(log)
     reader.handle.watchdog?.limitHeap(settings.hardHeapBytes)
     if (settings.watchdog === 'on' && reader.handle.watchdog === undefined) log.warn({ reason: watchdogProblem() }, 'SQLite runs without its watchdog: every statement in a thread, and none can be stopped')
     warnOfFile(opener.file.path, log)
+  }
+
+  /** Where every statement needs a thread, the first one's time is not for starting it. What cannot be started now is started when it is asked for. */
+  async prepareThreads (): Promise<void> {
+    const needsWriter = this.placement.budgetMs === 0 && this.#writer !== undefined
+    await Promise.allSettled([this.readers.prepare(), needsWriter ? this.writerThread() : undefined])
   }
 
   // --- on their own ------------------------------------------------------------------------------------------------------------
@@ -360,7 +369,7 @@ class SqliteEngine implements Engine, Home {
     return mode === 'read' ? await this.readers.borrow(limits, sql, leader) : await this.writerThread().catch((error: unknown) => { throw toOurError(error, sql) })
   }
 
-    async writerThread (): Promise<Thread> {
+  async writerThread (): Promise<Thread> {
     this.#writerThread ??= this.#opener.thread(false, this.#reader).catch((error: unknown) => {
       this.#writerThread = undefined
       throw error

@@ -117,7 +117,6 @@ export class Maintenance {
   }
 
   async #endIdle (): Promise<void> {
-    const since = performance.now() - this.#settings.idleTimeoutMs
-    await this.#engine.readers.whileIdle(({ idleSince }) => idleSince < since, async thread => { await thread.end(1000) })
+    await this.#engine.readers.endIdle(performance.now() - this.#settings.idleTimeoutMs)
   }
 }

@@ -6,19 +6,21 @@
  *  2. A thread that is given back while it still works is counted on for a while. Then it is lost: its place is given up, and another one may take it, up to a second set of
  *     them; what comes back beyond `size` is ended.
  *  3. Whoever waits, for a place or for a thread that starts, waits no longer than its limits.
+ *  4. The last `least` of them do not end before `end`.
  */
 import { DbClosed } from '../../errors.ts'
 import type { Gate, GateLease } from '../gate.ts'
 import { watchLimits } from '../scope.ts'
 import type { Limits } from '../types.ts'
 import { toOurError } from './errors.ts'
-import type { Thread } from './thread.ts'
+import { unlimited, type Thread } from './thread.ts'
 
 /** How long a thread that ends may take before it is left to itself. */
 export const END_MS = 400
 
 export class Readers {
   readonly #size: number
+  readonly #least: number
   readonly #gate: Gate
   readonly #open: () => Promise<Thread>
   /** With the lease of those that are lent. */
@@ -31,10 +33,16 @@ export class Readers {
   #hasEnded = false
 
   /** `open` starts a thread. */
-  constructor (size: number, gate: Gate, open: () => Promise<Thread>) {
+  constructor ({ size, least }: { size: number, least: number }, gate: Gate, open: () => Promise<Thread>) {
     this.#size = size
+    this.#least = least
     this.#gate = gate
     this.#open = open
+  }
+
+  /** Starts those that are always there, for who must not wait for that. */
+  async prepare (): Promise<void> {
+    while (this.#threads.size < this.#least) this.#putBack(await this.#start(unlimited, 'start'))
   }
 
   get load (): { readonly used: number, readonly waiting: number } {
@@ -82,6 +90,13 @@ export class Readers {
     }
     if (thread.isIdle) putBack()
     else void thread.settled.then(putBack)
+  }
+
+  /** Ends those that have been idle since then, on the clock of `performance.now()`. */
+  async endIdle (since: number): Promise<void> {
+    await this.whileIdle(({ idleSince }) => idleSince < since, async thread => {
+      if (this.#threads.size > this.#least) await thread.end(1000)
+    })
   }
 
   /** Takes idle threads out of use while `task` runs. */

@@ -10,7 +10,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { collectLog, freshFolder, openTestDatabase } from '../../helper/db.ts'
-import { countTo, numbers, watchLoop } from '../../helper/long.ts'
+import { countTo, numbers, until, watchLoop } from '../../helper/long.ts'
 import { ids, insert, table } from '../transactions/common.ts'
 import type { Database } from '../../../plugins/db/types.ts'
 
@@ -131,7 +131,23 @@ void t.test('nothing runs on the main thread', async t => {
   t.ok(db.status().statements.every(({ runs }) => runs === 'apart'))
 })
 
-void t.test('threads that cannot be started: whoever needs one is told, and as soon as it can be, it is', { skip: process.platform === 'win32' ? 'needs a shell' : false }, async t => {
+void t.test('a reader is there from the start, so that no statement has to wait for that, and stays', async t => {
+  const db = await openTestDatabase(t, 'sqlite', { ...off, DB_IDLE_TIMEOUT: '100ms', SQLITE_READERS: '3' })
+  const readers = (): unknown[] => [db.status().sqlite?.threads, db.status().sqlite?.idleThreads]
+  t.strictSame(readers(), [1, 1])
+  const reads = [1, 2, 3].map(async i => await db.prepare(`SELECT ${i} AS i, (${countTo(300_000)}) AS n`).get())
+  await until('others are there', () => Number(db.status().sqlite?.threads) > 1)
+  await Promise.all(reads)
+  await until('the others have ended', () => db.status().sqlite?.threads === 1)
+  const since = performance.now()
+  await until('it was idle for longer than DB_IDLE_TIMEOUT', () => performance.now() - since > 500)
+  t.strictSame(readers(), [1, 1])
+})
+
+// --- threads that cannot be started --------------------------------------------------------------------------------------------------
+
+/** What a program tells that opens a database, runs `start`, and goes on with `body` when it has as many descriptors as it may. */
+async function runWithoutDescriptors (t: Test, env: Record<string, string>, body: string, start = ''): Promise<unknown> {
   const folder = freshFolder(t)
   const program = join(folder, 'program.mjs')
   const at = (file: string): string => JSON.stringify(new URL(`../../../${file}`, import.meta.url).href)
@@ -139,12 +155,28 @@ void t.test('threads that cannot be started: whoever needs one is told, and as s
     import { openSync, closeSync } from 'node:fs'
     const { readConfig } = await import(${at('plugins/config/index.ts')})
     const { openDatabase } = await import(${at('plugins/db/open.ts')})
-    const env = { DATABASE_URL: ${JSON.stringify(`sqlite:${join(folder, 'a.db')}`)}, SQLITE_WATCHDOG: process.argv[2], DB_EVENT_LOOP_BUDGET: '50ms' }
+    const env = ${JSON.stringify({ DATABASE_URL: `sqlite:${join(folder, 'a.db')}`, ...env })}
     const db = await openDatabase(readConfig(env), { info () {}, warn () {}, error () {} })
-    const slow = ${JSON.stringify(countTo(3_000_000))}
-    if (process.argv[2] === 'on') await db.exec('CREATE TABLE a (id BIGINT)')
+    const tell = async promise => await promise.then(() => 'done', error => error.code)
+    ${start}
     const descriptors = []
     try { for (;;) descriptors.push(openSync('/dev/null')) } catch {}
+    const letGo = () => { for (const descriptor of descriptors) closeSync(descriptor) }
+    const seen = []
+    ${body}
+    await db.close()
+    console.log(JSON.stringify(seen))`)
+  const child = spawn('sh', ['-c', 'ulimit -n 200; exec "$0" "$1"', process.execPath, program], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number]>])
+  t.equal(code, 0)
+  return JSON.parse(output)
+}
+
+const needsShell = process.platform === 'win32' ? 'needs a shell' : false
+
+void t.test('threads that cannot be started: whoever needs one is told, and as soon as it can be, it is', { skip: needsShell }, async t => {
+  const seen = await runWithoutDescriptors(t, { DB_EVENT_LOOP_BUDGET: '50ms' }, `
+    const slow = ${JSON.stringify(countTo(3_000_000))}
     const ways = [
       () => db.prepare(slow).get(),
       () => db.prepare('CREATE TABLE x AS ' + slow).run(),
@@ -153,21 +185,22 @@ void t.test('threads that cannot be started: whoever needs one is told, and as s
       () => db.tx(tx => tx.prepare(slow).get(), { mode: 'read' }),
       async () => { for await (const row of db.prepare(slow).iterate()); }
     ]
-    const seen = []
-    for (const run of ways) seen.push(await run().then(() => 'done', error => error.code))
-    for (const descriptor of descriptors) closeSync(descriptor)
+    for (const run of ways) seen.push(await tell(run()))
+    letGo()
     for (const run of ways) {
-      seen.push(await run().then(() => 'done', error => error.code))
+      seen.push(await tell(run()))
       await db.exec('DROP TABLE IF EXISTS x')
-    }
-    await db.close()
-    console.log(JSON.stringify(seen))`)
-  for (const watchdog of ['on', 'off']) {
-    const child = spawn('sh', ['-c', 'ulimit -n 200; exec "$0" "$1" "$2"', process.execPath, program, watchdog], { stdio: ['ignore', 'pipe', 'inherit'] })
-    const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number]>])
-    t.equal(code, 0, watchdog)
-    const seen = JSON.parse(output) as string[]
-    for (const [i, told] of seen.slice(0, 6).entries()) t.match(told, /^TDM_ERR_DB_/, `${watchdog}: ${i}`)
-    t.strictSame(seen.slice(6), Array(6).fill('done'), watchdog)
-  }
+    }`, 'await db.exec(\'CREATE TABLE a (id BIGINT)\')') as string[]
+  for (const [i, told] of seen.slice(0, 6).entries()) t.match(told, /^TDM_ERR_DB_/, `${i}`)
+  t.strictSame(seen.slice(6), Array(6).fill('done'))
+})
+
+void t.test('threads that cannot be started: the writer and one reader are there from the start, and who needs another one is told', { skip: needsShell }, async t => {
+  const seen = await runWithoutDescriptors(t, { ...off, SQLITE_READERS: '2' }, `
+    const slow = ${JSON.stringify(countTo(300_000))}
+    const two = async () => (await Promise.all([1, 2].map(i => tell(db.prepare('SELECT ' + i + ' AS i, (' + slow + ') AS n').get())))).sort()
+    seen.push(await tell(db.exec('CREATE TABLE a (id BIGINT)')), ...await two())
+    letGo()
+    seen.push(...await two())`)
+  t.match(seen, ['done', /^TDM_ERR_DB_/, 'done', 'done', 'done'])
 })
