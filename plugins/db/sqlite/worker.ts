@@ -21,19 +21,22 @@ const { path, settings, readonly } = workerData as ThreadData
 /** The open cursor. */
 let rows: Rows | undefined
 
-// On Linux this is about the calling thread alone: the event loop comes first, and what takes long takes a little longer.
-if (readonly && process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
-
 try {
   const db = openConnection(path, settings, readonly)
   const watchdog = settings.watchdog === 'on' ? loadWatchdog(db) : undefined
   watchdog?.limitLength(settings.maxLengthBytes)
+  if (readonly && watchdog !== undefined) stepBack() // without one what is short is here as well
   const handle = new Handle(db, watchdog)
   port.on('message', (request: Request) => { port.postMessage(answerTo(handle, request, task => perform(db, handle, task))) })
   port.postMessage({ slot: watchdog?.slot ?? 0 })
 } catch (error) {
   port.postMessage({ failure: failureOf(error) })
   port.close()
+}
+
+/** The event loop comes first, and what takes long takes a little longer. On Linux this is about the calling thread alone. */
+function stepBack (): void {
+  if (process.platform === 'linux') setPriority(constants.priority.PRIORITY_BELOW_NORMAL)
 }
 
 function answerTo (handle: Handle, { operation, remainingMs, task }: Request, perform: (task: Task) => unknown): Answer {
