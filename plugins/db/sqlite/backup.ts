@@ -3,8 +3,8 @@
  *
  * What is kept true:
  *  1. The copy is one snapshot. Nobody is kept from writing, and no write makes it begin again, as SQLite's backup API does (https://sqlite.org/backup.html).
- *  2. Under its name there is a whole copy, on the disk, or none: it is made beside the target, flushed, and renamed. After an error nothing is left of it; a process that is
- *     killed leaves `<target>.<letters>.partial`.
+ *  2. Under its name there is a whole copy, on the disk, or none: it is made beside the target, flushed, and renamed. After an error nothing is left of it, nor when it is
+ *     given up and cannot be stopped; a process that is killed leaves `<target>.<letters>.partial`.
  *  3. Who may not read the database may not read the copy.
  *  4. A database that is in use is not replaced: neither the one that is copied nor one with a WAL or journal beside it, which would be applied to the copy.
  *
@@ -69,6 +69,15 @@ export function watchBackup (partialPath: string, totalBytes: number, onProgress
   return () => {
     isOver = true
     clearInterval(timer)
+  }
+}
+
+/** Takes the name from a copy that is still made although nobody waits for it: it fails before it would be renamed. Windows keeps the name of an open file until that end. */
+export function abandon (partialPath: string): void {
+  for (const path of [partialPath, `${partialPath}-journal`]) {
+    try {
+      rmSync(path, { force: true })
+    } catch {}
   }
 }
 

@@ -15,7 +15,7 @@ import { Placement, type Cost } from '../placement.ts'
 import { checkLimits } from '../scope.ts'
 import { createParser, sqliteTokens, type Dialect } from '../sql.ts'
 import type { BackupOptions, BackupResult, BeginOptions, ChannelEvent, Connection, Engine, EngineStatus, Limits, Listener, Log, Method, Params, Query, Row, Script } from '../types.ts'
-import { expectedBytes, partialPathOf, watchBackup } from './backup.ts'
+import { abandon, expectedBytes, partialPathOf, watchBackup } from './backup.ts'
 import { bind, SqliteConnection, type Home } from './connection.ts'
 import { toOurError } from './errors.ts'
 import type { Prepared } from './handle.ts'
@@ -421,6 +421,9 @@ class SqliteEngine implements Engine, Home {
     try {
       const bytes = await thread.run({ kind: 'backup', target, overwrite, partialPath }, limits, 'backup') as number
       return { bytes, durationMs: performance.now() - startedAt }
+    } catch (error) {
+      if (!thread.isIdle) abandon(partialPath) // the thread goes on and can end with the process
+      throw error
     } finally {
       unwatch()
       this.giveBack(thread)

@@ -6,12 +6,12 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFileSync } from 'node:fs'
+import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import t, { type Test } from 'tap'
-import { freshFolder, openTestDatabase } from '../../helper/db.ts'
-import { countTo, endless, until } from '../../helper/long.ts'
+import { freshFolder, openTestDatabase, openUrl } from '../../helper/db.ts'
+import { countTo, endless, numbers, until } from '../../helper/long.ts'
 import { failure, ids, insert, nested, table } from '../transactions/common.ts'
 
 const off = { SQLITE_WATCHDOG: 'off' }
@@ -51,6 +51,23 @@ void t.test('23: a write that was given up does not take effect later', async t 
   t.match(await failure(t, db.deadline(150, async () => await db.prepare(`UPDATE a SET id = (${countTo(8_000_000)})`).run())), { code: 'TDM_ERR_DB_TIMEOUT' })
   await insert(db, 2) // behind it
   t.strictSame(await ids(db), [1, 2])
+})
+
+void t.test('66: a backup that was given up has no name any more while it goes on, and gets none', async t => {
+  const folder = freshFolder(t)
+  const db = await openUrl(t, `sqlite:${join(folder, 'a.db')}`, off)
+  await db.exec('CREATE TABLE a (b BLOB)')
+  await db.exec(`INSERT INTO a (b) SELECT randomblob(2000) FROM (${numbers(60_000)})`) // enough that it takes a while
+  const isThere = (end = ''): boolean => readdirSync(folder).some(name => name.startsWith('copy.db') && name.endsWith(end))
+  const client = new AbortController()
+  const backup = failure(t, db.signal(client.signal, async () => await db.backup(join(folder, 'copy.db'))))
+  await until('it has begun', () => isThere('-journal'))
+  client.abort()
+  t.match(await backup, { code: 'TDM_ERR_DB_ABORTED' })
+  t.notOk(isThere())
+  t.equal(db.status().sqlite?.idleThreads, 0, 'it goes on')
+  await until('it has ended', () => db.status().sqlite?.idleThreads === 1)
+  t.notOk(isThere())
 })
 
 interface Told { readonly name: string, readonly code: string, readonly ms: number }
