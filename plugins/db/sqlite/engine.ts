@@ -436,7 +436,7 @@ class SqliteEngine implements Engine, Home {
       statements: this.placement.list().map(({ sql, isShort, why, runs, meanMs, overruns }) => ({ sql, runs: isShort ? 'inline' : 'apart', why, apart: { runs, meanMs }, overruns })),
       queues: { writer: this.#writerGate.load, snapshots: this.#snapshotGate.load, threads: this.readers.load },
       sqlite: {
-        watchdog: watchdog === undefined ? watchdogProblem() ?? 'off' : 'on',
+        watchdog: watchdog !== undefined ? 'on' : (this.#settings.watchdog === 'on' ? watchdogProblem() : undefined) ?? 'off',
         threads: this.readers.count,
         idleThreads: this.readers.idleCount,
         stalls: { ...this.#stalls },
