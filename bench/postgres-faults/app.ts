@@ -9,8 +9,9 @@ import { readConfig } from '../../plugins/config/index.ts'
 import { openDatabase } from '../../plugins/db/open.ts'
 import type { Database } from '../../plugins/db/types.ts'
 import { Random } from '../faults/random.ts'
-import { Client, schema, type Times } from './clients.ts'
+import { Client } from './clients.ts'
 import type { LedgerData } from './ledger.ts'
+import { schema, type Times } from './tables.ts'
 
 export interface AppPlan extends Times {
   readonly seed: number

@@ -1,7 +1,7 @@
 /** What must hold when a fault run is over: what each call was told fits what is in the database, and came in time. */
 import { ask } from '../../test/helper/pg.ts'
-import { ACCOUNTS, noteOf, START_BALANCE, type Times } from './clients.ts'
 import { CALLS_A_CLIENT, kinds, type Entry, type Kind, type Ledger } from './ledger.ts'
+import { ACCOUNTS, noteOf, START_BALANCE, type Times } from './tables.ts'
 
 /** What the database has of one client. */
 export interface Truth {

@@ -1,8 +1,8 @@
 /** The judge of `npm run faults:postgres`: it finds each kind of lie, and nothing in a run without one. */
 import t from 'tap'
-import { noteOf, schema, START_BALANCE } from '../../bench/postgres-faults/clients.ts'
 import { judgeAccounts, judgeClient, judgeEffort, readTruth } from '../../bench/postgres-faults/judge.ts'
 import { kinds, Ledger, outcomes, type Entry, type Kind, type Outcome } from '../../bench/postgres-faults/ledger.ts'
+import { noteOf, schema, START_BALANCE } from '../../bench/postgres-faults/tables.ts'
 import { freshUrl } from '../helper/db.ts'
 import { ask } from '../helper/pg.ts'
 import { skip } from '../helper/postgres-server.ts'
