@@ -9,7 +9,7 @@
  *  nothing ran twice. 4. The sum of the accounts is right. 5. No call took longer than its time-out and a grace. 6. No exception was uncaught, and every database works
  *  again and closes. 7. The server has as many connections as before.
  *
- *   npm run faults:postgres -- [--minutes 20] [--seed N] [--clients 64] [--pgbouncer newest]
+ *   npm run faults:postgres -- [--minutes 20] [--seed N] [--clients 64] [--pgbouncer newest] [--grace 1500]
  */
 import { parseArgs } from 'node:util'
 import { formatCount, formatTable } from '../scripts/terminal.ts'
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     clients: { type: 'string', default: '64' },
     pgbouncer: { type: 'string', default: 'newest' },
+    grace: { type: 'string', default: '1500' },
     help: { type: 'boolean', default: false }
   }
 })
@@ -32,6 +33,7 @@ if (values.help) {
   --seed N          what is sent and what is broken when; printed with the result (the time)
   --clients N       how many at the same time (64)
   --pgbouncer V     newest, none, or the beginning of a version such as 1.18 (newest; without any that way is left out)
+  --grace MS        how long after its time-out a call may still take: a statement on its own has 3 s, a transaction 5 s (1500)
 
 A PostgreSQL of its own is started. Exit code 1 if a call was told something else than what is in the database, or too late, or if something was left.`)
   process.exit(0)
@@ -39,9 +41,9 @@ A PostgreSQL of its own is started. Exit code 1 if a call was told something els
 // an exit, so that the app is ended too
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { process.exit(1) })
 
-const [minutes, seed, clients] = [values.minutes, values.seed, values.clients].map(Number) as [number, number, number]
-if (!(minutes > 0) || !Number.isInteger(seed) || !(clients >= 1 && clients <= 1000)) throw new Error('--minutes has to be above 0, --seed an integer, --clients from 1 to 1000')
-const result = await run({ seconds: Math.round(minutes * 60), seed, clients, pgbouncer: values.pgbouncer })
+const [minutes, seed, clients, graceMs] = [values.minutes, values.seed, values.clients, values.grace].map(Number) as [number, number, number, number]
+if (!(minutes > 0) || !(graceMs >= 0) || !Number.isInteger(seed) || !(clients >= 1 && clients <= 1000)) throw new Error('--minutes has to be above 0, --grace at least 0, --seed an integer, --clients from 1 to 1000')
+const result = await run({ seconds: Math.round(minutes * 60), seed, clients, graceMs, pgbouncer: values.pgbouncer })
 print(result)
 process.exit(result.violations.length > 0 ? 1 : 0)
 

@@ -14,6 +14,8 @@ export interface RunOptions {
   readonly seed: number
   readonly clients: number
   readonly pgbouncer: string
+  /** How long after its time-out a call may still take. What the process could not do because it had no turn is added. */
+  readonly graceMs: number
 }
 
 export interface Result {
@@ -27,7 +29,6 @@ export interface Result {
 
 const times = { statementMs: 3000, txMs: 5000 }
 const env = { DB_STATEMENT_TIMEOUT: `${times.statementMs}ms`, DB_TX_TIMEOUT: `${times.txMs}ms`, DB_ACQUIRE_TIMEOUT: '2s', DB_POOL_MAX: '8' }
-const GRACE_MS = 1500
 const END_MS = 60_000
 
 export async function run (options: RunOptions): Promise<Result> {
@@ -40,7 +41,7 @@ export async function run (options: RunOptions): Promise<Result> {
     rig.calm()
     const report = await app.end()
     const ledgers = report?.ledgers.map(data => new Ledger(data.client, data)) ?? []
-    const violations = [...app.problems, ...report?.problems ?? [], ...await judge(rig, ledgers, report?.longestStallMs ?? 0), ...await leftovers(rig, before)]
+    const violations = [...app.problems, ...report?.problems ?? [], ...await judge(rig, ledgers, options.graceMs + (report?.longestStallMs ?? 0)), ...await leftovers(rig, before)]
     return { paths: rig.paths.map(({ name }) => name), ledgers, faults, report, violations }
   } finally {
     app.kill()
@@ -48,9 +49,9 @@ export async function run (options: RunOptions): Promise<Result> {
   }
 }
 
-async function judge ({ server: { url } }: Rig, ledgers: readonly Ledger[], longestStallMs: number): Promise<string[]> {
+async function judge ({ server: { url } }: Rig, ledgers: readonly Ledger[], graceMs: number): Promise<string[]> {
   const wrong = [...await judgeAccounts(url), ...judgeEffort(ledgers)]
-  for (const ledger of ledgers) wrong.push(...judgeClient(ledger, await readTruth(url, ledger.client), { ...times, graceMs: GRACE_MS + longestStallMs }))
+  for (const ledger of ledgers) wrong.push(...judgeClient(ledger, await readTruth(url, ledger.client), { ...times, graceMs }))
   return wrong
 }
 
