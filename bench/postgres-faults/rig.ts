@@ -34,7 +34,7 @@ const BOUNCER_POOL = 6
 const APP = 'fastify-tandem'
 
 export async function startRig ({ seed, pgbouncer }: RigOptions): Promise<Rig> {
-  const server = await PostgresServer.start({ settings: { idle_in_transaction_session_timeout: '10s' } })
+  const server = await PostgresServer.start({ settings: { deadlock_timeout: '100ms', idle_in_transaction_session_timeout: '10s' } })
   const proxy = await Proxy.start(server.url, { seed, records: false })
   const bouncer = await startBouncer(server, pgbouncer)
   const paths = [{ name: 'direct', url: server.url }, { name: 'by the proxy', url: proxy.url }]
