@@ -43,7 +43,9 @@ export interface Home {
   limitsOf: (options: BeginOptions) => string | undefined
 }
 
-/** How long a server may take to end a cancelled statement before its connection is cut, and to answer COMMIT after the deadline. */
+/** How long a server may take to take a cancel and to answer the statement, before the connection is cut. */
+const CANCEL_MS = 1000
+/** How long it may take to answer COMMIT after the deadline, and ROLLBACK. */
 const GRACE_MS = 5000
 /** COMMIT waits for the disk, and for standbys if they are synchronous; beyond this nobody waits for the answer any more. */
 const LONGEST_COMMIT_MS = 60_000
@@ -59,6 +61,8 @@ export class PostgresConnection implements Connection {
   readonly isPipelined: boolean
   readonly lease: GateLease
   readonly session: Session
+  /** It did not answer, and was cut. */
+  isSilent = false
   readonly #home: Home
   readonly #onRelease: () => void
   readonly #running = new Set<Running>()
@@ -78,6 +82,8 @@ export class PostgresConnection implements Connection {
   /** A cancel is on its way, or may still be; or the session is not as it was (SET, LISTEN, an advisory lock). */
   #isTainted = false
   #cancelled: Promise<void> | undefined
+  /** Runs from the cancel to the last answer. */
+  #cutTimer: NodeJS.Timeout | undefined
 
   constructor (session: Session, lease: GateLease, home: Home, onRelease: () => void) {
     this.isPipelined = home.can.pipelines
@@ -233,9 +239,14 @@ export class PostgresConnection implements Connection {
     } finally {
       running.unwatch()
       this.#running.delete(running)
-      if (this.#running.size === 0) this.lease.rest()
+      if (this.#running.size === 0) this.#rest()
       await this.#cancelled
     }
+  }
+
+  #rest (): void {
+    this.lease.rest()
+    clearTimeout(this.#cutTimer)
   }
 
   /** Throws what the exchange has ended with. */
@@ -258,9 +269,11 @@ export class PostgresConnection implements Connection {
 
   async #cancel (): Promise<void> {
     this.#isTainted = true
-    const cut = setTimeout(() => { this.cut() }, GRACE_MS)
-    await cancelBackend(this.session.client, GRACE_MS)
-    clearTimeout(cut)
+    this.#cutTimer = setTimeout(() => {
+      this.isSilent = true
+      this.cut()
+    }, CANCEL_MS)
+    await cancelBackend(this.session.client, CANCEL_MS)
   }
 
   /** Ends the session without asking; whoever waits for it gets an error. */

@@ -50,15 +50,20 @@ export class Pool {
     return this.#idle.length
   }
 
-  /** A session, for the time until `release`; a new one if none is idle. Rejects with the driver's error, at the latest at `until`. */
-  async acquire (until: number): Promise<Session> {
+  /** A session that is idle, for the time until `release`; undefined if there is none: then `open` makes one. */
+  take (): Session | undefined {
     for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
       if (!idle.session.isOpen) continue
       idle.session.onEnd = undefined
       if (!this.isOld(idle.session)) return idle.session
       idle.session.end()
     }
-    return await this.open(until)
+    return undefined
+  }
+
+  /** Closes what is idle: another connection went silent without an end, and so these may have. */
+  distrust (): void {
+    for (const idle of this.#idle.splice(0)) this.#close(idle)
   }
 
   /** `isClean`: as it was before, and nothing under way. */
@@ -94,7 +99,7 @@ export class Pool {
 
   // --- new ones --------------------------------------------------------------------------------------------------------------
 
-  /** A new session, which is not one of the pool's. */
+  /** A new session, for the time until `release`. Rejects with the driver's error, at the latest at `until`. */
   async open (until: number): Promise<Session> {
     for (;;) {
       if (this.#isClosed) throw new DbClosed()
@@ -162,6 +167,6 @@ export class Pool {
   close (): void {
     this.#isClosed = true
     clearInterval(this.#sweeper)
-    for (const idle of this.#idle.splice(0)) this.#close(idle)
+    this.distrust()
   }
 }

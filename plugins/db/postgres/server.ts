@@ -12,7 +12,7 @@
 import { DbClosed, isOurs } from '../../errors.ts'
 import { Gate, type GateLease } from '../gate.ts'
 import type { Cost } from '../placement.ts'
-import { checkLimits, limitError } from '../scope.ts'
+import { checkLimits, limitError, watchLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
 import type { BeginOptions, Connection, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { Repeatable } from './call.ts'
@@ -250,17 +250,32 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     if (this.#closing !== undefined) throw new DbClosed()
     const lease = await this.#gate.acquire(limits, sql)
     try {
-      const session = await this.#pool.acquire(Math.min(limits.deadline, performance.now() + this.#settings.acquireTimeoutMs))
-      return this.#lend(session, lease)
+      return this.#lend(this.#pool.take() ?? await this.#open(limits, sql), lease)
     } catch (error) {
       this.#gate.release(lease)
       throw isOurs(error) ? error : toOurError(error, sql)
     }
   }
 
+  /** A new session; one that comes when nobody waits for it any more is for the next. */
+  async #open (limits: Limits, sql: string): Promise<Session> {
+    const opening = this.#pool.open(Math.min(limits.deadline, performance.now() + this.#settings.acquireTimeoutMs))
+    const { promise: expired, reject: expire } = Promise.withResolvers<never>()
+    const unwatch = watchLimits(limits, sql, error => {
+      opening.then(session => { this.#pool.release(session, true) }, () => {})
+      expire(error)
+    })
+    try {
+      return await Promise.race([opening, expired])
+    } finally {
+      unwatch()
+    }
+  }
+
   #lend (session: Session, lease: GateLease): PostgresConnection {
     const connection = new PostgresConnection(session, lease, this, () => {
       this.#lent.delete(connection)
+      if (connection.isSilent) this.#pool.distrust()
       this.#pool.release(session, connection.isClean)
       this.#gate.release(lease)
     })
