@@ -1,5 +1,5 @@
 /**
- * What holds for the code that is running now, carried by AsyncLocalStorage: a deadline, a signal, and the current transaction of each database.
+ * What holds for the code that is running now, carried by AsyncLocalStorage: a deadline, a signal, the request, and the current transaction of each database.
  *
  * A scope is never changed; a narrower one is made and run in. It carries transaction *objects*, not the fact that there is one: code that runs
  * after its transaction has ended still finds that transaction, and is refused, instead of falling into somebody else's or into none.
@@ -27,10 +27,12 @@ export interface Link {
 export interface Scope {
   readonly deadline: number
   readonly signal: AbortSignal | undefined
+  /** See `Limits`. */
+  readonly request: object | undefined
   readonly link: Link | undefined
 }
 
-const root: Scope = Object.freeze({ deadline: Infinity, signal: undefined, link: undefined })
+const root: Scope = Object.freeze({ deadline: Infinity, signal: undefined, request: undefined, link: undefined })
 const storage = new AsyncLocalStorage<Scope>()
 
 export function currentScope (): Scope {
@@ -49,20 +51,20 @@ export function runOutside<T> (fn: () => T): T {
 
 /** Runs `fn` under the stricter of the deadlines (ms on the clock of `performance.now()`). */
 export function runWithDeadline<T> (deadline: number, fn: () => T): T {
-  const { deadline: outer, signal, link } = currentScope()
-  return storage.run({ deadline: Math.min(outer, deadline), signal, link }, fn)
+  const { deadline: outer, signal, request, link } = currentScope()
+  return storage.run({ deadline: Math.min(outer, deadline), signal, request, link }, fn)
 }
 
 /** Runs `fn` under `signal` as well as under the one that holds already. */
 export function runWithSignal<T> (signal: AbortSignal, fn: () => T): T {
-  const { deadline, signal: outer, link } = currentScope()
-  return storage.run({ deadline, signal: outer === undefined ? signal : AbortSignal.any([outer, signal]), link }, fn)
+  const { deadline, signal: outer, request, link } = currentScope()
+  return storage.run({ deadline, signal: outer === undefined ? signal : AbortSignal.any([outer, signal]), request, link }, fn)
 }
 
 /** Runs `fn` with `transaction` as the current one of `database`; undefined for none. */
 export function runInTransaction<T> (database: object, transaction: ScopedTransaction | undefined, fn: () => T): T {
-  const { deadline, signal, link: outer } = currentScope()
-  return storage.run({ deadline, signal, link: { database, transaction, get lease () { return transaction?.lease }, outer } }, fn)
+  const { deadline, signal, request, link: outer } = currentScope()
+  return storage.run({ deadline, signal, request, link: { database, transaction, get lease () { return transaction?.lease }, outer } }, fn)
 }
 
 export function findTransaction (scope: Scope, database: object): ScopedTransaction | undefined {
@@ -85,7 +87,7 @@ function findLeases (scope: Scope, database: object): Lease[] {
 /** The limits of one statement on `database`: the scope's, and at most `timeoutMs` from now. */
 export function limitsOf (scope: Scope, database: object, timeoutMs: number): Limits {
   const held = scope.link === undefined ? none : findLeases(scope, database)
-  return { deadline: Math.min(scope.deadline, performance.now() + timeoutMs), signal: scope.signal, held }
+  return { deadline: Math.min(scope.deadline, performance.now() + timeoutMs), signal: scope.signal, held, request: scope.request }
 }
 
 const none: readonly Lease[] = Object.freeze([])

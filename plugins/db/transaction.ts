@@ -310,8 +310,8 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   }
 
   #limits (timeoutMs: number): Limits {
-    const { deadline, signal } = limitsOf(currentScope(), this.#host, timeoutMs)
-    return { deadline: Math.min(deadline, this.settings.deadline), signal, held: this.#held }
+    const { deadline, signal, request } = limitsOf(currentScope(), this.#host, timeoutMs)
+    return { deadline: Math.min(deadline, this.settings.deadline), signal, held: this.#held, request }
   }
 
   /** Why a statement cannot be accepted now, if so. */

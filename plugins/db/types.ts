@@ -136,6 +136,13 @@ export interface EngineStatus {
   readonly statements: readonly StatementStatus[]
   /** Places that are taken, and how many wait for one. */
   readonly queues: Readonly<Record<string, { readonly used: number, readonly waiting: number }>>
+  /** Undefined: there is none. PostgreSQL. */
+  readonly replica?: {
+    /** Reads go there only when it is ready. 'down': it cannot be reached, or is no standby. */
+    readonly state: 'ready' | 'lagging' | 'down'
+    /** As of the last look at it, of which there are some in a second while it is used. */
+    readonly lagMs: number
+  }
   readonly sqlite?: {
     /** 'on', or why not. */
     readonly watchdog: string
@@ -262,6 +269,8 @@ export interface Limits {
   readonly signal: AbortSignal | undefined
   /** The leases that it has already, so that a wait for another one that can never end is found. */
   readonly held: readonly Lease[]
+  /** The request that it belongs to, if any; only its identity matters. What it has written it reads, also where that may take a while to arrive. */
+  readonly request?: object | undefined
 }
 
 export type Method = 'get' | 'all' | 'run'

@@ -15,7 +15,7 @@ export interface RequestSettings { readonly settings: RouteSettings | undefined,
 
 export class RequestScope implements Scope {
   readonly deadline = Infinity
-  readonly #request: FastifyRequest
+  readonly request: FastifyRequest
   readonly #reply: FastifyReply
   readonly #lookUp: (request: FastifyRequest) => RequestSettings
   #client: Client | undefined
@@ -26,7 +26,7 @@ export class RequestScope implements Scope {
   opened: RequestTransaction | undefined
 
   constructor (request: FastifyRequest, reply: FastifyReply, lookUp: (request: FastifyRequest) => RequestSettings) {
-    this.#request = request
+    this.request = request
     this.#reply = reply
     this.#lookUp = lookUp
     if (hasTxListeners()) void this.transaction // they are told of requests that ask nothing, too
@@ -35,9 +35,9 @@ export class RequestScope implements Scope {
   get transaction (): RequestTransaction | undefined {
     if (!this.#isLookedUp) {
       this.#isLookedUp = true
-      const { settings, isOfRoute } = this.#lookUp(this.#request)
+      const { settings, isOfRoute } = this.#lookUp(this.request)
       if (settings === undefined) this.#followClient()
-      else this.opened = new RequestTransaction(this.#request, this.#reply, this.client, settings, isOfRoute)
+      else this.opened = new RequestTransaction(this.request, this.#reply, this.client, settings, isOfRoute)
       if (this.#isSealed) this.opened?.seal()
       this.#link = this.opened?.link
     }

@@ -43,10 +43,12 @@ export interface RequestTx {
 /** The scope of one attempt: later ones have a transaction of their own. */
 class AttemptScope implements Scope {
   readonly deadline = Infinity
+  readonly request: FastifyRequest
   readonly link: Link
   readonly #client: Client
 
-  constructor (client: Client, link: Link) {
+  constructor (request: FastifyRequest, client: Client, link: Link) {
+    this.request = request
     this.#client = client
     this.link = link
   }
@@ -108,7 +110,7 @@ export class RequestTransaction implements RequestTx {
 
   /** Runs `fn` in the scope of this attempt. */
   run<T> (fn: () => T): T {
-    return runInScope(new AttemptScope(this.#client, this.#link), fn)
+    return runInScope(new AttemptScope(this.#request, this.#client, this.#link), fn)
   }
 
   #newLink (): TransactionLink {
