@@ -31,6 +31,8 @@ export interface Config {
     readonly readonly: boolean
     /** PostgreSQL: a read replica. Holds the password. */
     readonly replicaUrl: string | undefined
+    /** What goes there. */
+    readonly replicaReads: 'transactions' | 'all'
   }
   readonly migrate: 'on' | 'off'
   /** Infinity: no limit. */
@@ -104,7 +106,8 @@ function readDatabase (reader: Reader): Pick<Config, 'database' | 'migrate'> {
     const instead = 'DATABASE_URL=postgres://…, or leave DATABASE_REPLICA_URL out'
     reader.refuse('DATABASE_REPLICA_URL', 'a replica only with PostgreSQL, and the database is SQLite', instead)
   }
-  return { database: { ...database, replicaUrl }, migrate: readMigrate(reader, database) }
+  const replicaReads = reader.word('DB_REPLICA_READS', ['transactions', 'all']) ?? 'transactions'
+  return { database: { ...database, replicaUrl, replicaReads }, migrate: readMigrate(reader, database) }
 }
 
 function defaultDatabase (driver: 'sqlite' | 'postgres' | undefined): DatabaseTarget {

@@ -63,6 +63,7 @@ function valueOf (name: Name, { database, migrate, result, pool, postgres, sqlit
     DATABASE_URL: () => database.displayUrl,
     DB_DRIVER: () => database.engine,
     DATABASE_REPLICA_URL: () => database.replicaUrl === undefined ? 'none' : showValue(database.replicaUrl, true),
+    DB_REPLICA_READS: () => database.replicaReads,
     DB_MIGRATE: () => migrate,
     DB_STATEMENT_TIMEOUT: () => formatDuration(times.statementTimeoutMs),
     DB_TX_TIMEOUT: () => formatDuration(times.txTimeoutMs),

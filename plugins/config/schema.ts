@@ -63,13 +63,23 @@ export const variables = [
   },
   {
     name: 'DATABASE_REPLICA_URL',
-    description: 'A read replica of the PostgreSQL database in DATABASE_URL, for read-only transactions.',
+    description: 'A standby of the PostgreSQL database in DATABASE_URL, one server, for read transactions.',
     form: 'postgresUrl',
     defaultRule: 'none',
     example: 'postgres://app:password@replica.example.org:5432/app',
-    keptBy: 'checked at start; used by the PostgreSQL engine once it knows replicas',
+    keptBy: 'the PostgreSQL engine; what the standby cannot do, or not yet, the primary does',
     engine: 'postgres',
     secret: true
+  },
+  {
+    name: 'DB_REPLICA_READS',
+    description: 'What goes to DATABASE_REPLICA_URL. transactions: read transactions, such as those of GET routes. all: reads on their own as well.',
+    form: 'word',
+    words: ['transactions', 'all'],
+    default: 'transactions',
+    example: 'all',
+    engine: 'postgres',
+    keptBy: 'the PostgreSQL engine'
   },
   {
     name: 'DB_MIGRATE',

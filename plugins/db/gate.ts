@@ -69,6 +69,10 @@ export class Gate {
     return { used: this.#leases.size, waiting: this.#waiters.size }
   }
 
+  get isFull (): boolean {
+    return this.#leases.size >= this.#size
+  }
+
   /** A place; `sql` is what it is wanted for. */
   async acquire (limits: Limits, sql: string): Promise<GateLease> {
     if (this.#closed) throw new DbClosed()
@@ -90,10 +94,15 @@ export class Gate {
     else if (this.#leases.size === 0) this.#onEmpty?.()
   }
 
-  /** Refuses newcomers and those who wait; resolves when all leases are back, or after `graceMs` with those that are not. */
-  async close (graceMs: number): Promise<void> {
+  /** Refuses newcomers and those who wait. */
+  refuse (): void {
     this.#closed = true
     for (const waiter of this.#waiters) waiter.refuse(new DbClosed())
+  }
+
+  /** Refuses newcomers and those who wait; resolves when all leases are back, or after `graceMs` with those that are not. */
+  async close (graceMs: number): Promise<void> {
+    this.refuse()
     if (this.#leases.size === 0) return
     await new Promise<void>(resolve => {
       const timer = setTimeout(() => {

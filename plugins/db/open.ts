@@ -2,6 +2,7 @@
 import type { Config } from '../config/index.ts'
 import { smallConnections } from '../config/rules.ts'
 import { createDatabase } from './database.ts'
+import { displayPostgresUrl } from './postgres-url.ts'
 import { openPostgres } from './postgres/engine.ts'
 import { openSqlite } from './sqlite/engine.ts'
 import type { Database, Engine, Log } from './types.ts'
@@ -28,7 +29,8 @@ async function openSqliteOf (config: Config, log: Log): Promise<Engine> {
 }
 
 async function openPostgresOf (config: Config, log: Log): Promise<Engine> {
-  const { database: { url, displayUrl }, pool, postgres, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result } = config
+  const { database: { url, displayUrl, replicaUrl, replicaReads }, pool, postgres, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result } = config
   const settings = { url, displayUrl, maxConnections: pool.max, lifetimeMs: pool.lifetimeMs, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result }
-  return await openPostgres({ ...settings, ...postgres, preparedStatements: PREPARED_STATEMENTS }, log)
+  const replica = replicaUrl === undefined ? undefined : { url: replicaUrl, displayUrl: displayPostgresUrl(replicaUrl) ?? 'postgres://…', reads: replicaReads }
+  return await openPostgres({ ...settings, ...postgres, replica, preparedStatements: PREPARED_STATEMENTS }, log)
 }

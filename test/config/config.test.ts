@@ -9,7 +9,7 @@ import { machine, problemsOf } from './helper.ts'
 t.test('an empty environment gives the defaults', async t => {
   t.same(readConfig({}, machine), {
     database: {
-      engine: 'sqlite', url: 'sqlite:data/app.db', displayUrl: 'sqlite:data/app.db', path: resolve('data/app.db'), readonly: false, replicaUrl: undefined
+      engine: 'sqlite', url: 'sqlite:data/app.db', displayUrl: 'sqlite:data/app.db', path: resolve('data/app.db'), readonly: false, replicaUrl: undefined, replicaReads: 'transactions'
     },
     migrate: 'on',
     statementTimeoutMs: 30_000,
@@ -34,6 +34,7 @@ t.test('each variable has its field', async t => {
     DATABASE_URL: ' postgres://app:s3cret@db/app ',
     DB_DRIVER: 'postgres',
     DATABASE_REPLICA_URL: 'postgres://replica/app',
+    DB_REPLICA_READS: 'all',
     DB_MIGRATE: 'off',
     DB_STATEMENT_TIMEOUT: '1s',
     DB_TX_TIMEOUT: '2s',
@@ -59,7 +60,7 @@ t.test('each variable has its field', async t => {
   }, machine)
   t.same(config, {
     database: {
-      engine: 'postgres', url: 'postgres://app:s3cret@db/app', displayUrl: 'postgres://app:***@db/app', path: '', readonly: false, replicaUrl: 'postgres://replica/app'
+      engine: 'postgres', url: 'postgres://app:s3cret@db/app', displayUrl: 'postgres://app:***@db/app', path: '', readonly: false, replicaUrl: 'postgres://replica/app', replicaReads: 'all'
     },
     migrate: 'off',
     statementTimeoutMs: 1000,

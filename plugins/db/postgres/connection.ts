@@ -6,7 +6,9 @@
  *  2. The statement that runs when its limits pass is cancelled on the server, and the session is not used for anybody else afterwards: a cancel that comes late would hit a
  *     stranger's statement. Once COMMIT is sent nothing is cancelled.
  *  3. A session whose state is not known to be clean is closed, never given back.
- *  4. A transaction's id is asked for with its first write, so that its fate can be asked for if COMMIT is not answered. What is not known to have happened is never
+ *  4. If there is a replica, the position in the server's log is asked for behind what may have written (see written.ts), in an exchange of its own that travels with it. Nobody waits
+ *     for the answer but the session, which is given back behind it.
+ *  5. A transaction's id is asked for with its first write, so that its fate can be asked for if COMMIT is not answered. What is not known to have happened is never
  *     reported as failed: TDM_ERR_TX_OUTCOME_UNKNOWN.
  */
 import { databaseError, DbBind, errorKind, TxDoomed, TxLost, TxOutcomeUnknown, TxPropagation, TxRolledBack } from '../../errors.ts'
@@ -24,6 +26,7 @@ import { MOST_VALUES } from './messages.ts'
 import type { Exchange, Session } from './session.ts'
 import { readTraits, traitsOf, type Traits } from './traits.ts'
 import { toPostgres } from './values.ts'
+import { ASK_POSITION, readPosition, type Asked, type Written } from './written.ts'
 
 /** Rows that a cursor fetches at once. */
 const FETCH = 100
@@ -35,6 +38,8 @@ export type CommitOutcome = 'committed' | 'aborted' | undefined
 export interface Home {
   readonly can: Capabilities
   readonly result: ResultLimits
+  /** Undefined: nobody has to know. */
+  readonly written: Written | undefined
   /** Finds out what became of a transaction whose COMMIT was not answered. */
   resolve: (id: string, session: Session, limits: Limits) => Promise<CommitOutcome>
   /** True if the statement was seen to be a read by the server. */
@@ -50,6 +55,8 @@ const GRACE_MS = 5000
 /** COMMIT waits for the disk, and for standbys if they are synchronous; beyond this nobody waits for the answer any more. */
 const LONGEST_COMMIT_MS = 60_000
 
+type Send = () => Promise<Exchange>
+
 /** A statement that was sent and is not answered. */
 interface Running {
   /** Why it is stopped, if it is. */
@@ -64,11 +71,14 @@ export class PostgresConnection implements Connection {
   /** It did not answer, and was cut. */
   isSilent = false
   readonly #home: Home
+  /** For whom it works. */
+  readonly #request: object | undefined
   readonly #onRelease: () => void
   readonly #running = new Set<Running>()
   /** BEGIN and what goes with it, as long as it has not been sent: it travels with the first statement. */
   #begin: readonly string[] = []
   #isWriting = false
+  #isReading = false
   /** Known once something was written by a statement; what a script or a cursor has written is asked for before COMMIT. */
   #transactionId: string | undefined
   #hasUnknownWrites = false
@@ -84,12 +94,15 @@ export class PostgresConnection implements Connection {
   #cancelled: Promise<void> | undefined
   /** Runs from the cancel to the last answer. */
   #cutTimer: NodeJS.Timeout | undefined
+  /** The position behind what it has written last. */
+  #asked: Asked | undefined
 
-  constructor (session: Session, lease: GateLease, home: Home, onRelease: () => void) {
+  constructor (session: Session, lease: GateLease, home: Home, request: object | undefined, onRelease: () => void) {
     this.isPipelined = home.can.pipelines
     this.session = session
     this.lease = lease
     this.#home = home
+    this.#request = request
     this.#onRelease = onRelease
   }
 
@@ -102,7 +115,12 @@ export class PostgresConnection implements Connection {
   }
 
   release (): void {
-    this.#onRelease()
+    if (this.#asked === undefined || this.session.pending === 0) return this.#onRelease()
+    const cut = setTimeout(() => { this.cut() }, GRACE_MS)
+    void this.#asked.then(() => {
+      clearTimeout(cut)
+      this.#onRelease()
+    })
   }
 
   // --- statements ------------------------------------------------------------------------------------------------------------
@@ -130,7 +148,7 @@ export class PostgresConnection implements Connection {
     const since = performance.now()
     let exchange: Exchange | undefined
     try {
-      await this.#run(query.sql, traitsOf(query), limits, call, async () => exchange = await this.session.run(...calls))
+      await this.#run(query.sql, traitsOf(query), limits, call, async () => exchange = await (isRead ? this.session.run(...calls) : this.#write(() => this.session.run(...calls))))
     } catch (error) {
       if (this.#status === 'E') await this.rollback()
       throw exchange?.error === undefined ? error : this.#judge(error as Error, exchange, query, isRead, performance.now() - since)
@@ -155,7 +173,7 @@ export class PostgresConnection implements Connection {
     checkLimits(limits, query.sql)
     this.#note(traitsOf(query), query.sql)
     this.#hasUnknownWrites ||= this.#isWriting && this.#transactionId === undefined && !this.#home.isKnownRead(query.sql)
-    await this.#commit(limits, () => this.session.run(...this.#takeBegin(), call, control('COMMIT')))
+    await this.#commit(limits, () => this.#write(() => this.session.run(...this.#takeBegin(), call, control('COMMIT'))))
     return call.answer
   }
 
@@ -187,7 +205,7 @@ export class PostgresConnection implements Connection {
   async execAlone (script: Script, limits: Limits): Promise<void> {
     let exchange: Exchange | undefined
     try {
-      await this.#control(script.sql, limits, ended => { exchange = ended })
+      await this.#control(script.sql, limits, async send => exchange = await this.#write(send))
     } catch (error) {
       throw exchange?.isLost === true && exchange.isSent ? new TxOutcomeUnknown({ cause: error }) : error
     }
@@ -199,6 +217,18 @@ export class PostgresConnection implements Connection {
 
   cancel (): void {
     for (const running of this.#running) this.#stop(running, databaseError('aborted', this.lease.doing))
+  }
+
+  /** Sends what ends in a commit, and behind it asks for the position. */
+  #write (send: () => Promise<Exchange>): Promise<Exchange> {
+    const sent = send()
+    const { written } = this.#home
+    if (written !== undefined && !this.#isReading) {
+      const call = new Call(ASK_POSITION, [], 'get')
+      this.#asked = this.session.run(call).then(() => readPosition(call.rows[0]))
+      written.note(this.#request, this.#asked)
+    }
+    return sent
   }
 
   #callOf (method: Method, query: Query, params: Params): Call {
@@ -290,13 +320,14 @@ export class PostgresConnection implements Connection {
     const settings = this.#home.limitsOf(options)
     this.#begin = settings === undefined ? [begin] : [begin, settings]
     this.#isWriting = mode === 'write'
+    this.#isReading = mode === 'read'
   }
 
   /** Sent at once, behind what was not answered yet; if that fails, the server answers ROLLBACK. */
   async commit (limits: Limits): Promise<void> {
     await this.#cancelled
     if (this.#hasUnknownWrites && this.#transactionId === undefined && this.#home.can.transactionIds) await this.#askId(limits)
-    await this.#commit(limits, () => this.session.runScript('COMMIT'))
+    await this.#commit(limits, () => this.#write(() => this.session.runScript('COMMIT')))
   }
 
   /** The deadline does not cancel COMMIT, which would leave its outcome open; a server that is silent for too long is given up. */
@@ -323,7 +354,7 @@ export class PostgresConnection implements Connection {
     const isCommit = exchange.position >= exchange.calls.length - 1
     const error = failureOf(exchange, exchange.calls[exchange.position]?.text ?? 'COMMIT')
     if (!exchange.isLost && errorKind(error) !== 'connection') throw error // and the server has rolled back, or will be told to
-    if (!exchange.isSent || (!isCommit && isUndone(exchange))) throw new TxLost({ cause: error })
+    if (!exchange.isSent || (!isCommit && (isUndone(exchange) || this.#isReading))) throw new TxLost({ cause: error })
     await this.#findOutcome(error, patience)
   }
 
@@ -378,15 +409,11 @@ export class PostgresConnection implements Connection {
   }
 
   /** Sends SQL of the simple protocol, behind BEGIN as long as that is due. */
-  async #control (sql: string, limits: Limits, onEnd?: (exchange: Exchange) => void): Promise<void> {
+  async #control (sql: string, limits: Limits, around: (send: Send) => Promise<Exchange> = send => send()): Promise<void> {
     if (sql.includes('\0')) throw databaseError('syntax', sql)
     const script = [...this.#begin, sql].join('; ')
     this.#begin = []
-    await this.#run(sql, readTraits(sql), limits, undefined, async () => {
-      const exchange = await this.session.runScript(script)
-      onEnd?.(exchange)
-      return exchange
-    })
+    await this.#run(sql, readTraits(sql), limits, undefined, () => around(() => this.session.runScript(script)))
   }
 }
 

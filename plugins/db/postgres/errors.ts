@@ -1,5 +1,5 @@
 /** PostgreSQL's errors as ours: the same mistake has the same kind as on SQLite. */
-import { databaseError, isOurs, type ErrorKind } from '../../errors.ts'
+import { databaseError, DbClosed, errorKind, isOurs, PoolDeadlock, PoolTimeout, type ErrorKind } from '../../errors.ts'
 
 /** By SQLSTATE (https://www.postgresql.org/docs/18/errcodes-appendix.html). */
 const kinds: Readonly<Record<string, ErrorKind>> = {
@@ -54,6 +54,12 @@ export function isStale (error: unknown): boolean {
 export function mayPass (error: unknown): boolean {
   const state = sqlState(error)
   return state === '' || state === '53300' || state.startsWith('57P') || state.startsWith('08')
+}
+
+/** The server has said no, or could not be asked: another one may do it. Not so for limits that have passed, values that cannot be bound, and results that are too large. */
+export function isOfServer (error: unknown): boolean {
+  if (error instanceof DbClosed || error instanceof PoolTimeout || error instanceof PoolDeadlock) return true
+  return errorKind(error) === 'connection' || (error instanceof Error && sqlState(error.cause) !== '')
 }
 
 function kindOf (error: unknown): ErrorKind {

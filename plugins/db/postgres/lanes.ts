@@ -140,6 +140,12 @@ export class Lanes implements LaneOwner {
     this.#lease = undefined
   }
 
+  /** Ends them without asking; what is not answered gets `Repeatable`. */
+  cut (): void {
+    this.#isClosed = true
+    for (const lane of [this.#first, this.#second, ...this.#retiring]) lane?.session.destroy(new Error('the lane was cut'))
+  }
+
   /** Ends what is answered; what is not gets `Repeatable`. */
   close (): void {
     this.#isClosed = true

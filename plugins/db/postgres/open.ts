@@ -9,7 +9,7 @@ import type { BeginOptions } from '../types.ts'
 import { parseAddress, type Address } from './address.ts'
 import { capabilities, type Capabilities, type Compatibility } from './capabilities.ts'
 import { connectFirst, openClient } from './connect.ts'
-import { explainConnectError } from './explain.ts'
+import { ConnectFailure, explainConnectError } from './explain.ts'
 import { LONGEST_ON_LANE_MS } from './lane.ts'
 import { Session } from './session.ts'
 
@@ -34,6 +34,10 @@ export interface PostgresSettings {
   readonly preparedStatements: number
   /** What the server is. */
   readonly compatibility: Compatibility
+  /** Default: at least `SHORTEST_CONNECT_MS`. */
+  readonly connectTimeoutMs?: number
+  /** There is another server: who waits for this one is told at once that it cannot be reached. Default: false. */
+  readonly failsAtOnce?: boolean
 }
 
 /** What was found out about the server. */
@@ -73,13 +77,25 @@ export class Opener {
   readonly can: Capabilities
   readonly #settings: PostgresSettings
   readonly #address: Address
+  /** The only one that is wanted. Undefined: any. */
+  readonly #run: string | undefined
   #server: Server | undefined
 
   /** Throws `TDM_ERR_DB_OPEN` for a URL that cannot be used. */
-  constructor (settings: PostgresSettings) {
+  constructor (settings: PostgresSettings, address = parseAddress(settings.url), run?: string) {
     this.#settings = settings
     this.can = capabilities[settings.compatibility]
-    this.#address = parseAddress(settings.url)
+    this.#address = address
+    this.#run = run
+  }
+
+  /** Opens sessions with the server that `session` is with, and with no other that the address leads to. */
+  pin (session: Session): Opener {
+    const { host, port } = session.client
+    const servers = this.#address.servers.filter(({ ways }) => ways.some(way => way.host === host && way.port === port))
+    const opener = new Opener(this.#settings, { ...this.#address, servers }, runOf(session))
+    opener.#server = this.#server
+    return opener
   }
 
   /** The server, once a session was opened. */
@@ -89,7 +105,7 @@ export class Opener {
   }
 
   /** A client of pg, for what needs a connection of its own. Rejects with the driver's error. */
-  async connect (timeoutMs = Math.max(this.#settings.acquireTimeoutMs, SHORTEST_CONNECT_MS)): Promise<pg.Client> {
+  async connect (timeoutMs = this.#settings.connectTimeoutMs ?? Math.max(this.#settings.acquireTimeoutMs, SHORTEST_CONNECT_MS)): Promise<pg.Client> {
     return await connectFirst(this.#address, async config => await openClient({ connectionTimeoutMillis: Math.ceil(timeoutMs), ...config }))
   }
 
@@ -132,6 +148,7 @@ export class Opener {
       Array<pg.QueryResult<{ run: string, pid: number, version: string, isolation: string }>>
     const row = results[2]?.rows[0]
     if (row === undefined) throw new Error('the server does not say who it is')
+    if (this.#run !== undefined && row.run !== this.#run) throw new ConnectFailure('another server answers there than before, or it has recovered from a crash.')
     this.#server ??= await this.#meet(client, row)
     if (!this.#server.isPooled && this.can.sessions) await client.query(this.#limits(isLane))
     return row.run

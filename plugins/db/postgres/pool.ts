@@ -5,7 +5,7 @@
  *  1. Whoever comes gets the session that was used last; one that is lost, too old, or idle for too long is closed.
  *  2. While the server cannot be reached, one attempt at a time is made, with pauses that grow; everybody else waits for that. So a server that comes back meets one newcomer,
  *     and not all of them.
- *  3. An error that does not pass by itself (a wrong password) is told at once.
+ *  3. An error that does not pass by itself (a wrong password) is told at once, with `failsAtOnce` any.
  * How many there may be is the gate's business.
  */
 import { setTimeout as pause } from 'node:timers/promises'
@@ -17,6 +17,8 @@ import type { Session } from './session.ts'
 export interface PoolSettings {
   readonly idleTimeoutMs: number
   readonly lifetimeMs: number
+  /** A connection that cannot be made is told at once. Default: false. */
+  readonly failsAtOnce?: boolean
 }
 
 const FIRST_PAUSE_MS = 50
@@ -107,7 +109,7 @@ export class Pool {
         try {
           return this.#admit(await this.#connect())
         } catch (error) {
-          if (isOurs(error) || !mayPass(error)) throw error
+          if (isOurs(error) || !mayPass(error) || this.#settings.failsAtOnce === true) throw error
           this.#failure = error
         }
       }

@@ -29,14 +29,19 @@ import { ReadTransaction, type ReadHome } from './read-transaction.ts'
 import type { Session } from './session.ts'
 import { traitsOf } from './traits.ts'
 import { toPostgres } from './values.ts'
+import { positionQuery, readPosition, type Asked, type Written } from './written.ts'
 
 /** With fewer connections than this, all are for transactions. */
 const FEWEST_FOR_LANES = 4
 /** How often a statement that did nothing is run again. */
 const MOST_ATTEMPTS = 4
+/** For the end of the log. */
+const POSITION_MS = 1000
 
 export class PostgresServer implements Home, LanesOwner, ReadHome {
   readonly result: PostgresSettings['result']
+  /** Undefined: nobody else reads what is written here. */
+  readonly written: Written | undefined
   readonly #opener: Opener
   readonly #settings: PostgresSettings
   readonly #pool: Pool
@@ -47,8 +52,8 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
   readonly #lent = new Set<PostgresConnection>()
   #closing: Promise<void> | undefined
 
-  /** `first`: a session that is open already. */
-  constructor (opener: Opener, first: Session, settings: PostgresSettings, log: Log) {
+  /** `opener` has opened a session. `written`: for what is written here and read elsewhere. */
+  constructor (opener: Opener, first: Session | undefined, settings: PostgresSettings, log: Log, written?: Written) {
     const { maxConnections, acquireTimeoutMs, txIdleTimeoutMs, result } = settings
     const hasLanes = maxConnections >= FEWEST_FOR_LANES && !opener.server.isPooled && opener.can.pipelines
     this.#opener = opener
@@ -56,7 +61,8 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     this.#settings = settings
     this.result = result
     this.#pool = new Pool(() => opener.open(), settings, log)
-    this.#pool.release(first, true)
+    if (first !== undefined) this.#pool.release(first, true)
+    this.written = written
     this.#gate = new Gate(hasLanes ? maxConnections - 1 : maxConnections, acquireTimeoutMs, txIdleTimeoutMs)
     this.#lanes = hasLanes ? new Lanes(this, this.#gate) : undefined
   }
@@ -195,6 +201,25 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     return await askOutcome(async timeoutMs => await this.#opener.connect(timeoutMs), id, runOf(session), limits)
   }
 
+  /** Where the log ends now. */
+  async askPosition (): Asked {
+    try {
+      return readPosition(await this.execute('get', positionQuery, [], { deadline: performance.now() + POSITION_MS, signal: undefined, held: [] }))
+    } catch {
+      return undefined
+    }
+  }
+
+  /** True if the server has refused to run the statement read only. */
+  isKnownWrite (sql: string): boolean {
+    return this.#placement.find(sql)?.isRead === false
+  }
+
+  /** Who wants a connection now has to wait. */
+  get isFull (): boolean {
+    return this.#gate.isFull
+  }
+
   status (): EngineStatus {
     const { version, isPooled, keepsStatements } = this.#opener.server
     return {
@@ -212,6 +237,15 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     await this.#gate.close(graceMs)
     this.#lanes?.close()
     for (const connection of this.#lent) connection.cut()
+    this.#pool.close()
+  }
+
+  /** Ends what is under way: whoever waits for it gets an error. Nothing is possible from then on. */
+  cut (): void {
+    this.#closing ??= Promise.resolve()
+    this.#gate.refuse()
+    for (const connection of this.#lent) connection.cut()
+    this.#lanes?.cut()
     this.#pool.close()
   }
 
@@ -250,7 +284,7 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     if (this.#closing !== undefined) throw new DbClosed()
     const lease = await this.#gate.acquire(limits, sql)
     try {
-      return this.#lend(this.#pool.take() ?? await this.#open(limits, sql), lease)
+      return this.#lend(this.#pool.take() ?? await this.#open(limits, sql), lease, limits.request)
     } catch (error) {
       this.#gate.release(lease)
       throw isOurs(error) ? error : toOurError(error, sql)
@@ -272,8 +306,8 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     }
   }
 
-  #lend (session: Session, lease: GateLease): PostgresConnection {
-    const connection = new PostgresConnection(session, lease, this, () => {
+  #lend (session: Session, lease: GateLease, request: object | undefined): PostgresConnection {
+    const connection = new PostgresConnection(session, lease, this, request, () => {
       this.#lent.delete(connection)
       if (connection.isSilent) this.#pool.distrust()
       this.#pool.release(session, connection.isClean)
