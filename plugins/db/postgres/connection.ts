@@ -20,7 +20,7 @@ import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, Scri
 import { Call, control, FetchCall, OpenCall, Repeatable } from './call.ts'
 import type { Capabilities } from './capabilities.ts'
 import { cancelBackend } from './cancel.ts'
-import { isStale, sqlState, toOurError } from './errors.ts'
+import { isStale, isUnknown, sqlState, toOurError } from './errors.ts'
 import { NOTIFY } from './listening.ts'
 import { MOST_VALUES } from './messages.ts'
 import type { Exchange, Session } from './session.ts'
@@ -285,8 +285,7 @@ export class PostgresConnection implements Connection {
     const wasFailed = this.#status === 'E'
     this.#status = isLost ? 'I' : status
     if (error === undefined) return
-    const call = exchange.calls[exchange.position]
-    if (isStale(error)) this.session.forget(call?.text ?? '')
+    if (isStale(error)) this.session.forget(exchange.calls[exchange.position]?.statement, isUnknown(error))
     if (reason !== undefined) throw reason
     throw wasFailed && !isLost ? new TxDoomed({ cause: error }) : failureOf(exchange, sql) // whatever it says: a statement whose Parse was passed over is unknown, too
   }

@@ -47,7 +47,12 @@ export function toOurError (error: unknown, sql: string): Error {
 /** The server has forgotten the prepared statement (DISCARD ALL, another server behind a pooler), or its rows are no longer what they were (ALTER TABLE). */
 export function isStale (error: unknown): boolean {
   const state = sqlState(error)
-  return state === '26000' || (state === '0A000' && (error as { routine?: string }).routine === 'RevalidateCachedQuery')
+  return isUnknown(error) || (state === '0A000' && (error as { routine?: string }).routine === 'RevalidateCachedQuery')
+}
+
+/** The server does not know the prepared statement any more. */
+export function isUnknown (error: unknown): boolean {
+  return sqlState(error) === '26000'
 }
 
 /** Of a connection that could not be made: the server is on its way down or up, has no room now, or is not to be seen. */

@@ -17,7 +17,7 @@ import type { Cost } from '../placement.ts'
 import type { ResultLimits } from '../result.ts'
 import type { Limits, Method, Params, Query } from '../types.ts'
 import { Call, Repeatable } from './call.ts'
-import { isStale, sqlState } from './errors.ts'
+import { isStale, isUnknown, sqlState } from './errors.ts'
 import { Exchange, type Session } from './session.ts'
 import { Typical } from './typical.ts'
 import type { PostgresValue } from './values.ts'
@@ -191,7 +191,7 @@ export class Lane {
   }
 
   #refused (call: LaneCall, error: Error): void {
-    if (isStale(error)) this.session.forget(call.text)
+    if (isStale(error)) this.session.forget(call.statement, isUnknown(error))
     if (call.isSettled) return
     const why = isStale(error) ? 'stale' : REPEATS[sqlState(error)]
     call.reject(why === undefined ? error : new Repeatable(error, why))

@@ -151,12 +151,16 @@ export class Session {
     this.#outbox.sync()
   }
 
-  /** The statement is not what it was (its table was altered), or the server has forgotten it. */
-  forget (text: string): void {
-    const statement = this.#statements.get(text)
-    if (statement === undefined) return
-    this.#statements.delete(text)
-    this.#outbox.closeStatement(statement.name) // goes with what is sent next, before which there is no error that could pass over it
+  /**
+   * The statement is not what it was (its table was altered), or the server has forgotten it (`isUnknown`), and then all others as well. One that was prepared anew in the meantime
+   * stays.
+   */
+  forget (statement: Prepared | undefined, isUnknown: boolean): void {
+    if (statement === undefined || this.#statements.get(statement.text) !== statement) return
+    for (const { text, name } of isUnknown ? this.#statements.values() : [statement]) {
+      this.#statements.delete(text)
+      this.#outbox.closeStatement(name) // goes with what is sent next, before which there is no error that could pass over it
+    }
   }
 
   /** Writes what was collected, now. */

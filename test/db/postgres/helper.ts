@@ -1,5 +1,6 @@
 /** Parts of the PostgreSQL engine on their own: a session, and a lane over one. */
 import type { Test } from 'tap'
+import { Repeatable } from '../../../plugins/db/postgres/call.ts'
 import { Lane, LaneCall } from '../../../plugins/db/postgres/lane.ts'
 import { Opener, type PostgresSettings } from '../../../plugins/db/postgres/open.ts'
 import type { Session } from '../../../plugins/db/postgres/session.ts'
@@ -39,7 +40,14 @@ export class TestLane {
   readonly #onSilent = deferred()
 
   constructor (session: Session) {
-    this.lane = new Lane(session, { onCost: () => {}, onTick: () => {}, onSilent: calls => { this.silent.push([...calls]); this.#onSilent.resolve() } })
+    this.lane = new Lane(session, { onCost: () => {}, onTick: () => {}, onSilent: calls => { this.#fallSilent(calls) } })
+  }
+
+  /** What it still has it may answer yet. */
+  #fallSilent (calls: readonly LaneCall[]): void {
+    this.silent.push([...calls])
+    for (const call of calls) if (!call.isOnLane) call.reject(new Repeatable(new Error('the lane is silent'), 'lost'))
+    this.#onSilent.resolve()
   }
 
   /** Resolves when it was silent for the first time. */

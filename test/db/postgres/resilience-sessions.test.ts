@@ -82,3 +82,15 @@ void t.test('R12: a write whose statement has become stale is run again on the s
   t.strictSame(await db.prepare('SELECT count(*) AS n FROM a').get(), { n: 4 })
   t.equal(proxy.connections, connections)
 })
+
+void t.test('R13: when the server has forgotten all statements each connection finds it out once', async t => {
+  const proxy = await startProxy(t, await freshUrl(t, 'postgres'))
+  const db = await openUrl(t, proxy.url, { DB_POOL_MAX: '3' })
+  await db.exec("CREATE FUNCTION forget () RETURNS INT LANGUAGE plpgsql AS 'BEGIN EXECUTE ''DEALLOCATE ALL''; RETURN 1; END'")
+  const reads = async (sql: string): Promise<unknown[]> => await Promise.all([1, 2, 3].map(async () => await db.prepare(sql).get()))
+  for (let i = 0; i < 5; i++) {
+    await reads('SELECT 1 AS one')
+    await db.tx(async tx => await tx.prepare('SELECT forget()').get())
+    t.strictSame(await reads('SELECT 1 AS one'), [{ one: 1 }, { one: 1 }, { one: 1 }])
+  }
+})
