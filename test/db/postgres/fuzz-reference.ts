@@ -46,7 +46,7 @@ export class Reference {
   }
 
   static async connect (url: string): Promise<Reference> {
-    const client = new pg.Client({ connectionString: url, application_name: 'reference', types: { getTypeParser: () => (text: string | Buffer) => text } as pg.CustomTypesConfig })
+    const client = new pg.Client({ connectionString: url, application_name: 'reference', types: { getTypeParser: () => (text: string | Buffer) => text } })
     await client.connect()
     await client.query("SET TimeZone = 'UTC'; SET DateStyle = 'ISO'")
     return new Reference(client)

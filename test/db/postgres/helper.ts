@@ -1,5 +1,6 @@
-/** Parts of the PostgreSQL engine on their own: a session, and a lane over one. */
+/** Parts of the PostgreSQL engine on their own: a session, and a lane over one. Also for programs that are no tests: tap is not loaded here. */
 import type { Test } from 'tap'
+import { readConfig } from '../../../plugins/config/index.ts'
 import { Repeatable } from '../../../plugins/db/postgres/call.ts'
 import { Lane, LaneCall } from '../../../plugins/db/postgres/lane.ts'
 import { Opener, type PostgresSettings } from '../../../plugins/db/postgres/open.ts'
@@ -7,15 +8,14 @@ import type { Session } from '../../../plugins/db/postgres/session.ts'
 import { toPostgres } from '../../../plugins/db/postgres/values.ts'
 import { Placement } from '../../../plugins/db/placement.ts'
 import { bindValues, createParser, postgresTokens } from '../../../plugins/db/sql.ts'
-import type { Database, Engine, Limits, Method, Value } from '../../../plugins/db/types.ts'
-import { configFor, deferred } from '../../helper/db.ts'
+import type { Database, Engine, Limits, Method, Query, Value } from '../../../plugins/db/types.ts'
 
 export const unlimited: Limits = { deadline: Infinity, signal: undefined, held: [] }
 export const parser = createParser({ tokens: postgresTokens, nestedComments: true, placeholder: index => `$${index}` })
 
 /** What `openPostgres` takes, as the configuration has it. */
 export function settingsFor (url: string, others: Partial<PostgresSettings> = {}): PostgresSettings {
-  const { database, pool, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result } = configFor(url)
+  const { database, pool, acquireTimeoutMs, idleTimeoutMs, statementTimeoutMs, txTimeoutMs, txIdleTimeoutMs, result } = readConfig({ DATABASE_URL: url })
   if (database.engine !== 'postgres') throw new TypeError('expected the URL of a PostgreSQL')
   const { displayUrl } = database
   return {
@@ -37,7 +37,7 @@ export class TestLane {
   readonly lane: Lane
   readonly silent: LaneCall[][] = []
   readonly #placement = new Placement(1)
-  readonly #onSilent = deferred()
+  readonly #onSilent = Promise.withResolvers<void>()
 
   constructor (session: Session) {
     this.lane = new Lane(session, { onCost: () => {}, onTick: () => {}, onSilent: calls => { this.#fallSilent(calls) } })
@@ -56,8 +56,12 @@ export class TestLane {
   }
 
   run (sql: string, params: readonly Value[] = [], limits = unlimited, method: Method = 'all'): Promise<unknown> {
-    const query = parser.parseQuery(sql)
-    const cost = this.#placement.costOf(sql, () => true)
+    return this.runQuery(parser.parseQuery(sql), params, limits, method)
+  }
+
+  /** Of any text, also one that no app may send. */
+  runQuery (query: Query, params: readonly Value[] = [], limits = unlimited, method: Method = 'all'): Promise<unknown> {
+    const cost = this.#placement.costOf(query.sql, () => true)
     const { result } = settingsFor('postgres://nobody@localhost/none')
     return this.lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), result, limits, cost)).answered
   }
