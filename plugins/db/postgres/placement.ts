@@ -20,6 +20,8 @@ const NEXT_RUNS = 30
 const MOST_RUNS = 10_000
 /** Of the mean on a lane, that the last run counts for. */
 const WEIGHT = 1 / 128
+/** What one run can count for, so that one alone never decides. */
+const MOST_MS = 0.8 * BUDGET_MS / WEIGHT
 
 export class LanePlacement extends Placement {
   /** Of all statements. */
@@ -67,7 +69,7 @@ export class LanePlacement extends Placement {
   ranShort (cost: Cost, ms: number): void {
     this.#onLane.add(ms)
     cost.shortRuns++
-    cost.shortMeanMs += WEIGHT * (ms - cost.shortMeanMs)
+    cost.shortMeanMs += WEIGHT * (Math.min(ms, MOST_MS) - cost.shortMeanMs)
     if (cost.isShort && cost.shortMeanMs > Math.max(this.budgetMs, UNUSUAL * this.#onLane.medianMs)) this.overran(cost)
   }
 

@@ -2,11 +2,12 @@
 import type { Test } from 'tap'
 import { readConfig } from '../../../plugins/config/index.ts'
 import { Repeatable } from '../../../plugins/db/postgres/call.ts'
-import { Lane, LaneCall } from '../../../plugins/db/postgres/lane.ts'
+import { EXPIRED, Lane, LaneCall } from '../../../plugins/db/postgres/lane.ts'
 import { Opener, type PostgresSettings } from '../../../plugins/db/postgres/open.ts'
 import type { Session } from '../../../plugins/db/postgres/session.ts'
 import { toPostgres } from '../../../plugins/db/postgres/values.ts'
 import { Placement } from '../../../plugins/db/placement.ts'
+import { limitError } from '../../../plugins/db/scope.ts'
 import { bindValues, createParser, postgresTokens } from '../../../plugins/db/sql.ts'
 import type { Database, Engine, Limits, Method, Query, Value } from '../../../plugins/db/types.ts'
 
@@ -63,7 +64,7 @@ export class TestLane {
   runQuery (query: Query, params: readonly Value[] = [], limits = unlimited, method: Method = 'all'): Promise<unknown> {
     const cost = this.#placement.costOf(query.sql, () => true)
     const { result } = settingsFor('postgres://nobody@localhost/none')
-    return this.lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), result, limits, cost)).answered
+    return this.lane.run(new LaneCall(method, query, params, bindValues(query, params, toPostgres), result, limits, cost)).answered.catch((error: unknown) => { throw error === EXPIRED ? limitError(limits, query.sql) : error })
   }
 }
 
