@@ -120,6 +120,14 @@ export class Session {
 
   send (exchange: Exchange): void {
     if (!this.#accepts(exchange)) return
+    try {
+      this.#write(exchange)
+    } catch (error) {
+      this.destroy(error as Error) // a message that is too large for a buffer; the outbox holds a part of it
+    }
+  }
+
+  #write (exchange: Exchange): void {
     for (const call of exchange.calls) {
       call.statement ??= this.#find(call.text) ?? this.#parse(call.text)
       call.write(this.#outbox, call.statement)
