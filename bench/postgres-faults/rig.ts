@@ -67,12 +67,14 @@ async function startBouncer (server: PostgresServer, wanted: string): Promise<Pg
 }
 
 function oftenOn (server: PostgresServer, proxy: Proxy): Rig['often'] {
+  // one at a time: while nobody is connected they would pile up, and then meet each attempt to connect
+  const arm = (cut: () => void): void => { proxy.disarm(); cut() }
   return {
     'terminate a backend': { weight: 4, hurt: async random => { await terminate(server, random).catch(() => {}) } }, // while it restarts there is none
-    'cut after bytes of the server': { weight: 4, hurt: random => { proxy.cutAfter(random.between(0, 400), 'server', random.chance(0.5) ? 'reset' : 'close') } },
-    'cut after bytes of a client': { weight: 4, hurt: random => { proxy.cutAfter(random.between(0, 400), 'client', random.chance(0.5) ? 'reset' : 'close') } },
-    'lose a COMMIT': { weight: 1, hurt: () => { proxy.cutAt('COMMIT', 'before') } },
-    'lose the answer to a COMMIT': { weight: 1, hurt: () => { proxy.cutAt('COMMIT', 'after', 'reset') } },
+    'cut after bytes of the server': { weight: 4, hurt: random => { arm(() => { proxy.cutAfter(random.between(0, 400), 'server', random.chance(0.5) ? 'reset' : 'close') }) } },
+    'cut after bytes of a client': { weight: 4, hurt: random => { arm(() => { proxy.cutAfter(random.between(0, 400), 'client', random.chance(0.5) ? 'reset' : 'close') }) } },
+    'lose a COMMIT': { weight: 1, hurt: () => { arm(() => { proxy.cutAt('COMMIT', 'before') }) } },
+    'lose the answer to a COMMIT': { weight: 1, hurt: () => { arm(() => { proxy.cutAt('COMMIT', 'after', 'reset') }) } },
     'cut some': { weight: 1, hurt: () => { proxy.cut('reset', 0.3) } },
     'answers in pieces': { weight: 1, hurt: async random => { await forAWhile(() => { proxy.split(random.between(1, 9)) }, () => { proxy.split(Infinity) }, 300) } },
     'answers late, as one': { weight: 1, hurt: async random => { await forAWhile(() => { proxy.coalesce(random.between(1, 40)) }, () => { proxy.coalesce(0) }, 300) } }

@@ -213,10 +213,15 @@ export class Proxy {
     this.#replacements.push([text, by])
   }
 
-  /** What was asked for and has not happened does not happen; everything is as fast as can be; `restore`. */
-  calm (): void {
+  /** Forgets the cuts that nobody has met yet. */
+  disarm (): void {
     this.#watches.clear()
     this.#byteCuts.clear()
+  }
+
+  /** What was asked for and has not happened does not happen; everything is as fast as can be; `restore`. */
+  calm (): void {
+    this.disarm()
     for (const link of this.#links) {
       if (link.next?.passed === 'none') cut(link, 'reset') // it waits for that
       link.next = undefined
