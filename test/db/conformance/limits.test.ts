@@ -29,7 +29,7 @@ onEachEngine('a deadline ends a long read between its rows', async (t, db) => {
   await t.rejects(db.deadline(30, async () => await db.prepare(numbers).all()), { code: 'TDM_ERR_DB_TIMEOUT' }, 'all')
   await t.rejects(db.deadline(30, async () => { for await (const _ of db.prepare(numbers).iterate()); }), { code: 'TDM_ERR_DB_TIMEOUT' }, 'iterate')
   t.strictSame(await db.prepare('SELECT 1 AS a').get(), { a: 1 })
-})
+}, { DB_MAX_ROWS: '0', DB_MAX_RESULT: '0' }) // or that may come first
 
 onEachEngine('an abort ends an iterate, and its connection is given back', async (t, db) => {
   const numbers = 'WITH RECURSIVE c (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 100000000) SELECT i FROM c'
