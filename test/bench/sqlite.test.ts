@@ -12,12 +12,13 @@ import { isMet } from '../../bench/sqlite/measurement.ts'
 import { openRaw } from '../../bench/sqlite/raw.ts'
 import { median, percentile, ratios, spread } from '../../bench/sqlite/statistics.ts'
 import { freshFolder, openUrl } from '../helper/db.ts'
+import { skipWithoutNative } from '../helper/native.ts'
 import { root } from '../helper/paths.ts'
 import { start, waitFor } from '../rules/run.ts'
 
 interface Report { results: Array<{ name: string, problems: string[], figures: Array<{ name: string, value: number | null }> }> }
 
-t.test('each measurement gets right answers, from everybody whom it compares', { timeout: 60_000 }, async t => {
+t.test('each measurement gets right answers, from everybody whom it compares', { timeout: 60_000, skip: skipWithoutNative('ends statements and measures memory') }, async t => {
   const folder = freshFolder(t)
   const json = join(folder, 'figures.json')
   const args = ['bench/sqlite.ts', '--rows', '5000', '--effort', 'tiny', '--keep', folder, '--json', json, '--svg', join(folder, 'memory.svg')]

@@ -9,6 +9,7 @@ import Sqlite from 'better-sqlite3'
 import t from 'tap'
 import { deferred, freshFolder, onEachEngine, openTestDatabase, openUrl } from '../helper/db.ts'
 import { countTo, endless, until } from '../helper/long.ts'
+import { skipWithoutNative } from '../helper/native.ts'
 import { listen, onEngines, send, type Server } from '../tx/helper.ts'
 import { failure, ids, insert, nested, table } from './transactions/common.ts'
 import type { Database, Transaction } from '../../plugins/db/types.ts'
@@ -210,7 +211,7 @@ void t.test('32: the wait for another process at BEGIN is no idleness', async t 
   t.strictSame(await ids(db), [1, 2])
 })
 
-void t.test('32: a statement that cannot be told to be idle is ended by its own time-out, and then the next one writes', async t => {
+void t.test('32: a statement that cannot be told to be idle is ended by its own time-out, and then the next one writes', { skip: skipWithoutNative('ends statements') }, async t => {
   const db = await openTestDatabase(t, 'sqlite', short)
   await db.exec(table)
   await insert(db, 1)

@@ -12,6 +12,7 @@ import { errorKind } from '../../plugins/errors.ts'
 import { migrate, planMigrations, type AppliedMigration, type MigrationSet } from '../../plugins/db/migrate.ts'
 import type { Database, EngineName } from '../../plugins/db/types.ts'
 import { collectLog, engines, freshUrl, openTestDatabase, openUrl } from '../helper/db.ts'
+import { withoutNotice } from '../helper/native.ts'
 import { root } from '../helper/paths.ts'
 
 type Files = Record<string, string>
@@ -264,7 +265,7 @@ t.test('npm run migrate explains itself, and its errors in one line', async t =>
 async function runScript (url: string, ...options: string[]): Promise<{ code: number, stdout: string, stderr: string }> {
   const child = spawn(process.execPath, [fileURLToPath(new URL('scripts/migrate.ts', root)), ...options], { cwd: root, env: { PATH: process.env.PATH, DATABASE_URL: url } })
   const [[code], stdout, stderr] = await Promise.all([once(child, 'close') as Promise<[number]>, text(child.stdout), text(child.stderr)])
-  return { code, stdout, stderr }
+  return { code, stdout, stderr: withoutNotice(stderr) }
 }
 
 /** SQL that takes a few hundred milliseconds and leaves a table. */

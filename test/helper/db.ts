@@ -6,6 +6,7 @@ import tap, { type Test } from 'tap'
 import { readConfig, type Config } from '../../plugins/config/index.ts'
 import { openDatabase } from '../../plugins/db/open.ts'
 import type { Database, EngineName, Log } from '../../plugins/db/types.ts'
+import { isNotice } from './native.ts'
 import { freshDatabase } from './pg.ts'
 
 export const engines: readonly EngineName[] = ['sqlite', 'postgres']
@@ -15,7 +16,7 @@ export interface LogLine { level: 'info' | 'warn' | 'error', details: object, me
 /** A log that keeps what it is given. */
 export function collectLog (): Log & { lines: LogLine[] } {
   const lines: LogLine[] = []
-  const at = (level: LogLine['level']) => (details: object, message: string): void => { lines.push({ level, details, message }) }
+  const at = (level: LogLine['level']) => (details: object, message: string): void => { if (!isNotice(message)) lines.push({ level, details, message }) }
   return { lines, info: at('info'), warn: at('warn'), error: at('error') }
 }
 

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import t from 'tap'
 import { freshFolder, openUrl } from '../helper/db.ts'
+import { withoutNotice } from '../helper/native.ts'
 import { root } from '../helper/paths.ts'
 
 const script = fileURLToPath(new URL('scripts/backup.ts', root))
@@ -18,7 +19,7 @@ function start (cwd: string, args: string[], env: Record<string, string> = {}): 
   const child = spawn(process.execPath, [script, ...args], { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const outcome = async (): Promise<Outcome> => {
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number | null]>])
-    return { code, stdout, stderr }
+    return { code, stdout, stderr: withoutNotice(stderr) }
   }
   return { child, outcome: outcome() }
 }

@@ -15,6 +15,7 @@ import jobs from '../../services/jobs/index.ts'
 import { migrations } from '../../services/migrations.ts'
 import { makeJobs, NOW, writeJobDb } from '../data/jobs.ts'
 import { collectLog, engines, freshFolder, freshUrl, openUrl } from '../helper/db.ts'
+import { withoutNotice } from '../helper/native.ts'
 import { root } from '../helper/paths.ts'
 
 const script = fileURLToPath(new URL('scripts/copy.ts', root))
@@ -25,7 +26,7 @@ function start (args: string[], env: Record<string, string> = {}): { child: Chil
   const child = spawn(process.execPath, [script, ...args], { env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const outcome = async (): Promise<Outcome> => {
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number | null]>])
-    return { code, stdout, stderr }
+    return { code, stdout, stderr: withoutNotice(stderr) }
   }
   return { child, outcome: outcome() }
 }

@@ -16,6 +16,7 @@ import db from '../../plugins/db/index.ts'
 import type { Database, EngineName } from '../../plugins/db/types.ts'
 import tx from '../../plugins/tx/index.ts'
 import { engines, freshUrl } from '../helper/db.ts'
+import { isNotice } from '../helper/native.ts'
 
 /** A message of 'tandem:tx'. */
 export interface Outcome {
@@ -75,7 +76,7 @@ export function onEngines (name: string, run: (t: Test, server: Server) => Promi
 async function startServer (t: Test, engine: EngineName, options: Options): Promise<{ server: Server, end: () => Promise<void> }> {
   const url = await freshUrl(t, engine) // first, since what is made last is ended first
   const log: LogLine[] = []
-  const stream = { write: (line: string): void => { if (!line.includes('without its watchdog')) log.push(JSON.parse(line) as LogLine) } } // as it says once where there is none
+  const stream = { write: (line: string): void => { if (!isNotice(line)) log.push(JSON.parse(line) as LogLine) } }
   const app = Fastify({ forceCloseConnections: true, logger: { level: 'info', stream }, ...options.server })
   t.teardown(async () => { await app.close() })
   await app.register(config, { env: { DATABASE_URL: url, DB_ACQUIRE_TIMEOUT: '5s', ...(engine === 'postgres' ? { DB_POOL_MAX: '2' } : {}), ...options.env } })

@@ -59,7 +59,7 @@ onEachEngine('141, 160: the time-out of a transaction rejects it at once, and wh
     await tx.prepare('INSERT INTO a (id) VALUES (1)').run()
     await hold
     await tx.prepare('INSERT INTO a (id) VALUES (2)').run().then(late.resolve, late.resolve)
-  }, { timeout: 30 }), { code: 'TDM_ERR_DB_TIMEOUT' })
+  }, { timeout: 500 }), { code: 'TDM_ERR_DB_TIMEOUT' })
   t.strictSame(await db.prepare('INSERT INTO a (id) VALUES (3)').run(), { changes: 1, lastInsertRowid: null }, 'the writer is free again')
   letGo()
   t.match(await late.promise, { code: 'TDM_ERR_TX_CLOSED' })

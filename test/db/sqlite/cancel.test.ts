@@ -17,6 +17,7 @@ import dbPlugin from '../../../plugins/db/index.ts'
 import txPlugin from '../../../plugins/tx/index.ts'
 import type { Database } from '../../../plugins/db/types.ts'
 import { deferred, freshFolder, freshUrl, openTestDatabase, openUrl } from '../../helper/db.ts'
+import { skipWithoutNative } from '../../helper/native.ts'
 
 /** Numbers up to `last`; without one, for ever. Each text is a statement of its own. */
 const numbers = (last?: number): string => `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n${last === undefined ? '' : ` WHERE i < ${last}`})`
@@ -74,7 +75,7 @@ function countMessages (t: Test): () => number {
 
 // --- signals -------------------------------------------------------------------------------------------------------------------
 
-void t.test('1: a scan whose signal is aborted rejects soon after, and its connection goes on', async t => {
+void t.test('1: a scan whose signal is aborted rejects soon after, and its connection goes on', { skip: skipWithoutNative('ends statements') }, async t => {
   const db = await openTestDatabase(t, 'sqlite', { SQLITE_READERS: '1' })
   const methods: Array<() => Promise<unknown>> = [
     async () => await db.prepare(forever).get(),
@@ -99,7 +100,7 @@ void t.test('1: a scan whose signal is aborted rejects soon after, and its conne
 void t.test('2: under a signal that is aborted already nothing is sent anywhere', async t => {
   const db = await openTestDatabase(t, 'sqlite')
   await db.exec('CREATE TABLE a (id BIGINT)')
-  const before = db.status().statements.length
+  const { statements, sqlite } = db.status()
   const sent = countMessages(t)
   const reason = new Error('before')
   await db.signal(AbortSignal.abort(reason), async () => {
@@ -117,8 +118,8 @@ void t.test('2: under a signal that is aborted already nothing is sent anywhere'
     }
   })
   t.equal(sent(), 0)
-  t.equal(db.status().sqlite?.threads, 0)
-  t.equal(db.status().statements.length, before, 'no statement was looked at')
+  t.equal(db.status().sqlite?.threads, sqlite?.threads)
+  t.equal(db.status().statements.length, statements.length, 'no statement was looked at')
   t.strictSame(await db.prepare('SELECT count(*) AS n FROM a').get(), { n: 0 })
 })
 
@@ -136,7 +137,7 @@ void t.test('3, 5: an abort or a deadline at the end of a statement ends that on
   t.ok(ended > 0 && ended < 100, `${ended} of 100 were ended`)
 })
 
-void t.test('4: queries that are cancelled do not harm those beside them', async t => {
+void t.test('4: queries that are cancelled do not harm those beside them', { skip: skipWithoutNative('ends statements') }, async t => {
   const db = await openTestDatabase(t, 'sqlite', { SQLITE_READERS: '4' })
   for (let round = 0; round < 8; round++) {
     const cancelled = Array.from({ length: 8 }, async (_, i) => await abortAfter(db, i * 20, async () => await db.prepare(forever).get()))
@@ -150,13 +151,13 @@ void t.test('4: queries that are cancelled do not harm those beside them', async
 void t.test('6: the deadline of a cursor that was read to its end ends nothing later', async t => {
   const db = await openTestDatabase(t, 'sqlite', { SQLITE_READERS: '1' })
   await db.prepare(slow).get() // so that the thread is there
-  const cursor = db.deadline(60, () => db.prepare(numbers(2000) + ' SELECT i FROM n').iterate())
-  await db.deadline(60, async () => { for await (const _ of cursor); })
-  const later = performance.now() + 150
+  const cursor = db.deadline(300, () => db.prepare(numbers(2000) + ' SELECT i FROM n').iterate())
+  await db.deadline(300, async () => { for await (const _ of cursor); })
+  const later = performance.now() + 400
   while (performance.now() < later) t.strictSame(await db.prepare(slow).get(), { n: 60_000 })
 })
 
-void t.test('13: a deadline holds for a statement with a trigger, and for nothing after it', async t => {
+void t.test('13: a deadline holds for a statement with a trigger, and for nothing after it', { skip: skipWithoutNative('ends statements') }, async t => {
   const db = await openTestDatabase(t, 'sqlite')
   await db.exec(`CREATE TABLE a (id INTEGER); CREATE TABLE seen (id INTEGER);
     CREATE TRIGGER see AFTER INSERT ON a BEGIN INSERT INTO seen SELECT NEW.id WHERE NOT EXISTS (SELECT 1 FROM seen WHERE id = NEW.id); END`)
@@ -185,7 +186,7 @@ void t.test('24: ten thousand queries on one signal leave no listener and no war
 
 // --- deadlines -------------------------------------------------------------------------------------------------------------------
 
-void t.test('7: a deadline includes the time in the queue: a thousand endless queries on two readers end at theirs', async t => {
+void t.test('7: a deadline includes the time in the queue: a thousand endless queries on two readers end at theirs', { skip: skipWithoutNative('ends statements') }, async t => {
   const db = await openTestDatabase(t, 'sqlite', { SQLITE_READERS: '2' })
   const startedAt = performance.now()
   const queries = Array.from({ length: 1000 }, async (_, i) => await db.deadline(500, async () => await db.prepare(`${forever} WHERE i > ${i % 10}`).get()))
@@ -318,7 +319,7 @@ void t.test('14: a few long scans among many short reads do not keep the event l
   t.ok(db.status().statements.filter(({ sql }) => sql.startsWith('SELECT count(*) AS n FROM big a')).every(({ runs }) => runs === 'apart'))
 })
 
-void t.test('16: a client that leaves ends the queries of its request, again and again', { timeout: 30_000 }, async t => {
+void t.test('16: a client that leaves ends the queries of its request, again and again', { timeout: 30_000, skip: skipWithoutNative('ends statements') }, async t => {
   const app = Fastify()
   t.teardown(async () => { await app.close() })
   await app.register(config, { env: { DATABASE_URL: await freshUrl(t, 'sqlite'), SQLITE_READERS: '4' } })
@@ -353,7 +354,7 @@ void t.test('16: a client that leaves ends the queries of its request, again and
   t.strictSame(await db.prepare(slow).get(), { n: 60_000 })
 })
 
-void t.test('17: nothing is given to a reader that is busy', async t => {
+void t.test('17: nothing is given to a reader that is busy', { skip: skipWithoutNative('ends statements') }, async t => {
   const db = await openTestDatabase(t, 'sqlite', { SQLITE_READERS: '4' })
   const controller = new AbortController()
   let endless = 2
@@ -377,7 +378,7 @@ void t.test('17: nothing is given to a reader that is busy', async t => {
 
 // --- what cannot be stopped, and close -------------------------------------------------------------------------------------------------
 
-void t.test('19: close() ends what runs, wherever it runs', async t => {
+void t.test('19: close() ends what runs, wherever it runs', { skip: skipWithoutNative('ends statements') }, async t => {
   const db = await openUrl(t, `sqlite:${makeFile(t)}`, { SQLITE_READERS: '4' })
   const running = [
     db.prepare(forever).get(),
@@ -408,10 +409,11 @@ void t.test('19: a transaction that is open on the main thread at close() is tol
     await closed.promise
     await tx.prepare('DELETE FROM big').run()
   })
+  const rejected = t.rejects(tx, { code: 'TDM_ERR_DB_CLOSED' })
   await begun.promise
   await db.close({ graceMs: 0 })
   closed.resolve()
-  await t.rejects(tx, { code: 'TDM_ERR_DB_CLOSED' })
+  await rejected
   const file = new Sqlite(path, { readonly: true })
   t.teardown(() => { file.close() })
   t.strictSame(file.prepare('SELECT count(*) AS n FROM big').get(), { n: 1 })
@@ -431,7 +433,7 @@ void t.test('23: what SQLite does not let be stopped is left to itself: its call
   t.pass('in the end there are as many as before')
 })
 
-void t.test('a writer\'s thread that was there before everything else, to recover the file, can be stopped as well', async t => {
+void t.test('a writer\'s thread that was there before everything else, to recover the file, can be stopped as well', { skip: skipWithoutNative('ends statements') }, async t => {
   const path = makeFile(t, 1)
   const crashed = new Sqlite(path)
   t.teardown(() => { crashed.close() })

@@ -5,6 +5,7 @@ import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { collectLog, deferred, freshUrl, openUrl, type LogLine } from '../../helper/db.ts'
 import { countTo, endless, numbers, until } from '../../helper/long.ts'
+import { skipWithoutNative } from '../../helper/native.ts'
 import { failure, insert, table, turns } from '../transactions/common.ts'
 import type { Database } from '../../../plugins/db/types.ts'
 
@@ -29,7 +30,7 @@ function checkLeft (t: Test, { db, path, lines }: Opened, ids: readonly number[]
   t.strictSame(lines, [], 'nothing was logged')
 }
 
-void t.test('19: close ends the statements that run in threads, reads and a write, after the grace', async t => {
+void t.test('19: close ends the statements that run in threads, reads and a write, after the grace', { skip: skipWithoutNative('ends statements') }, async t => {
   const opened = await open(t, { SQLITE_READERS: '3' })
   const { db } = opened
   const running = [0, 1, 2].map(async n => await failure(t, db.prepare(`SELECT ${n} AS a, (${endless}) AS b`).get()))
@@ -43,7 +44,7 @@ void t.test('19: close ends the statements that run in threads, reads and a writ
   checkLeft(t, opened, [1])
 })
 
-void t.test('19: close with no grace at all, at each moment in which a thread may be: it is started, it opens, it runs', async t => {
+void t.test('19: close with no grace at all, at each moment in which a thread may be: it is started, it opens, it runs', { skip: skipWithoutNative('ends statements') }, async t => {
   for (const wait of [0, 1, 2, 5, 20, 100, 500, 2000]) {
     const opened = await open(t)
     const read = failure(t, opened.db.prepare(endless).get())
@@ -156,7 +157,7 @@ void t.test('who waits for the writer is told at once', async t => {
   checkLeft(t, opened, [1, 2])
 })
 
-void t.test('while threads are looked after (their memory is given back, the WAL is put away)', async t => {
+void t.test('while threads are looked after (their memory is given back, the WAL is put away)', { skip: skipWithoutNative('ends statements') }, async t => {
   const opened = await open(t, { SQLITE_WAL_SIZE: '1MB' })
   const { db } = opened
   await db.exec('CREATE TABLE b (t TEXT)')
@@ -179,7 +180,7 @@ void t.test('twice, and from two sides, is once', async t => {
   checkLeft(t, opened, [1])
 })
 
-void t.test('20, 21: opened, used and closed in mid-query many times', async t => {
+void t.test('20, 21: opened, used and closed in mid-query many times', { skip: skipWithoutNative('ends statements') }, async t => {
   const url = await freshUrl(t, 'sqlite')
   for (let i = 0; i < 48; i++) {
     const db = await openUrl(t, url, { SQLITE_READERS: '1' })

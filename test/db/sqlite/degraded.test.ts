@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { collectLog, freshFolder, openTestDatabase } from '../../helper/db.ts'
 import { countTo, numbers, until, watchLoop } from '../../helper/long.ts'
+import { hasNative, skipWithoutNative } from '../../helper/native.ts'
 import { ids, insert, table } from '../transactions/common.ts'
 import type { Database } from '../../../plugins/db/types.ts'
 
@@ -30,13 +31,13 @@ function copyWithoutNative (t: Test): string {
 /** Runs those tests of a file that are for SQLite. */
 async function runTests (folder: string, file: string): Promise<{ code: number, output: string, passed: number }> {
   const { PATH = '', TMPDIR = '' } = process.env
-  const env = { PATH, ...(TMPDIR === '' ? {} : { TMPDIR }), TAP_GREP: file.endsWith('sqlite.test.ts') ? '.' : 'sqlite', TAP_TIMEOUT: '60' }
+  const env = { PATH, ...(TMPDIR === '' ? {} : { TMPDIR }), TAP_GREP: file.endsWith('sqlite.test.ts') ? '.' : 'sqlite', TAP_TIMEOUT: '60', NODE_COMPILE_CACHE: join(folder, 'compile-cache') }
   const child = spawn(process.execPath, [file], { cwd: folder, env, stdio: ['ignore', 'pipe', 'inherit'] })
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit') as Promise<[number]>])
   return { code, output, passed: [...output.matchAll(/^ok (?!.*# SKIP)/gm)].length }
 }
 
-void t.test('81: without a binary that fits the promises are kept', { timeout: 100_000 }, async t => {
+void t.test('81: without a binary that fits the promises are kept', { timeout: 100_000, skip: hasNative() ? false : 'this very run shows it' }, async t => {
   const folder = copyWithoutNative(t)
   const files = [...['errors', 'limits', 'nested', 'statements', 'transactions'].map(name => `test/db/conformance/${name}.test.ts`), 'test/db/transactions/sqlite.test.ts']
   const queue = files.values()
@@ -69,7 +70,7 @@ void t.test('81: the log says once why, and status() too', async t => {
   t.equal((JSON.parse(output) as { lines: unknown[] }).lines.length, 1)
 })
 
-void t.test('the same answers, values and errors with the watchdog and without', async t => {
+void t.test('the same answers, values and errors with the watchdog and without', { skip: skipWithoutNative('is there to compare with') }, async t => {
   const log = collectLog()
   const both = [await openTestDatabase(t, 'sqlite'), await openTestDatabase(t, 'sqlite', off, log)]
   t.strictSame(both.map(db => db.status().sqlite?.watchdog), ['on', 'off'])
@@ -174,7 +175,7 @@ async function runWithoutDescriptors (t: Test, env: Record<string, string>, body
 
 const needsShell = process.platform === 'win32' ? 'needs a shell' : false
 
-void t.test('threads that cannot be started: whoever needs one is told, and as soon as it can be, it is', { skip: needsShell }, async t => {
+void t.test('threads that cannot be started: whoever needs one is told, and as soon as it can be, it is', { skip: needsShell || skipWithoutNative('starts a thread later') }, async t => {
   const seen = await runWithoutDescriptors(t, { DB_EVENT_LOOP_BUDGET: '50ms' }, `
     const slow = ${JSON.stringify(countTo(3_000_000))}
     const ways = [

@@ -45,7 +45,7 @@ void t.test('151: a lock that is not given up ends with kind busy at the deadlin
     async () => await db.prepare('INSERT INTO a (id) VALUES (1)').run(),
     async () => { await db.exec('INSERT INTO a (id) VALUES (1)') }
   ]
-  for (const write of writes) await t.rejects(db.deadline(60, write), { code: 'TDM_ERR_DB_BUSY', statusCode: 503 })
+  for (const write of writes) await t.rejects(db.deadline(300, write), { code: 'TDM_ERR_DB_BUSY', statusCode: 503 })
   // the deadline of the transaction itself comes at the same time, and one of the two is first
   const tx = db.deadline(60, async () => await db.tx(async tx => await tx.prepare('INSERT INTO a (id) VALUES (1)').run()))
   await tx.then(() => { t.fail('it was not refused') }, (error: unknown) => { t.match(error, { code: /^TDM_ERR_DB_(?:BUSY|TIMEOUT)$/, statusCode: 503 }) })

@@ -10,6 +10,7 @@ import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import type { Database, StatementStatus, Transaction } from '../../../plugins/db/types.ts'
 import { configFor, deferred, freshFolder, openTestDatabase, openUrl } from '../../helper/db.ts'
+import { skipWithoutNative } from '../../helper/native.ts'
 
 const numbers = (last: number): string => `WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${last})`
 const ROWS = 200_000
@@ -45,7 +46,7 @@ async function nextTurn (): Promise<void> {
 
 // --- one statement ---------------------------------------------------------------------------------------------------------------
 
-void t.test('a new statement with a short plan runs on the main thread, a scan of a large table in a thread', async t => {
+void t.test('a new statement with a short plan runs on the main thread, a scan of a large table in a thread', { skip: skipWithoutNative('runs on the main thread') }, async t => {
   const db = await openUrl(t, `sqlite:${makeFile(t)}`)
   t.strictSame(await db.prepare(point).get(7), { id: 7 })
   t.match(statusOf(db, point), { runs: 'inline', why: 'new: a short plan', apart: { runs: 0, meanMs: 0 }, overruns: 0 })
@@ -57,7 +58,7 @@ void t.test('a new statement with a short plan runs on the main thread, a scan o
   t.equal(db.status().statements[0]?.sql, scan, 'the slowest first')
 })
 
-void t.test('what sorts, or builds an index for itself, counts as long; a table without rows, a value and a search do not', async t => {
+void t.test('what sorts, or builds an index for itself, counts as long; a table without rows, a value and a search do not', { skip: skipWithoutNative('runs on the main thread') }, async t => {
   const db = await openUrl(t, `sqlite:${makeFile(t)}`)
   const long = [
     'SELECT id FROM big WHERE id < 100 ORDER BY s',
@@ -71,7 +72,7 @@ void t.test('what sorts, or builds an index for itself, counts as long; a table 
   for (const sql of short) t.match(statusOf(db, sql), { runs: 'inline', apart: { runs: 0 } }, sql)
 })
 
-void t.test('15: a read that takes longer than the budget goes on in a thread, with the same rows', async t => {
+void t.test('15: a read that takes longer than the budget goes on in a thread, with the same rows', { skip: skipWithoutNative('runs on the main thread') }, async t => {
   const db = await openTestDatabase(t, 'sqlite') // small: every plan is taken for short
   const sql = `${numbers(90_000)} SELECT i, 'row ' || i AS s FROM n`
   const rows = await db.prepare(sql).all()
@@ -83,7 +84,7 @@ void t.test('15: a read that takes longer than the budget goes on in a thread, w
   t.equal(stalls(db), 0)
 })
 
-void t.test('a statement that was short often enough comes back to the main thread', async t => {
+void t.test('a statement that was short often enough comes back to the main thread', { skip: skipWithoutNative('runs on the main thread') }, async t => {
   const db = await openTestDatabase(t, 'sqlite', { DB_EVENT_LOOP_BUDGET: '10ms' })
   const sql = `${numbers(1e9).replace('1000000000', '?')} SELECT count(*) AS n FROM n`
   t.strictSame(await db.prepare(sql).get(500_000), { n: 500_000 })
@@ -99,7 +100,7 @@ void t.test('a statement that was short often enough comes back to the main thre
   t.match(statusOf(db, sql), { runs: 'apart', overruns: 2 })
 })
 
-void t.test('15: a write that the budget interrupts takes effect once', async t => {
+void t.test('15: a write that the budget interrupts takes effect once', { skip: skipWithoutNative('runs on the main thread') }, async t => {
   const db = await openTestDatabase(t, 'sqlite')
   await db.exec(`CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER); CREATE TABLE log (id INTEGER);
     CREATE TRIGGER seen AFTER UPDATE ON a BEGIN INSERT INTO log VALUES (NEW.id); END`)
@@ -175,7 +176,7 @@ for (const [what, first] of [['statement', `UPDATE a SET n = n + 1 + 0 * (${numb
   })
 }
 
-void t.test('a later statement of a transaction that writes stays where it is, is counted as a stall, and the next such transaction begins in the thread', async t => {
+void t.test('a later statement of a transaction that writes stays where it is, is counted as a stall, and the next such transaction begins in the thread', { skip: skipWithoutNative('runs on the main thread') }, async t => {
   const db = await openUrl(t, `sqlite:${makeFile(t)}`)
   const run = async (second: (tx: Transaction) => Promise<unknown>): Promise<void> => {
     await db.tx(async tx => {
@@ -193,7 +194,7 @@ void t.test('a later statement of a transaction that writes stays where it is, i
   t.strictSame(await db.prepare('SELECT count(*) AS n FROM a').get(), { n: 2 })
 })
 
-void t.test('a slow script in a transaction is counted as a stall too', async t => {
+void t.test('a slow script in a transaction is counted as a stall too', { skip: skipWithoutNative('runs on the main thread') }, async t => {
   const db = await openUrl(t, `sqlite:${makeFile(t)}`)
   await db.tx(async tx => {
     await tx.prepare('INSERT INTO a (n) VALUES (1)').run()
@@ -221,7 +222,7 @@ void t.test('savepoints before the first statement of a transaction that writes 
 
 // --- a transaction that reads --------------------------------------------------------------------------------------------------------
 
-void t.test('36: a transaction that reads and moves in the middle sees one snapshot', async t => {
+void t.test('36: a transaction that reads and moves in the middle sees one snapshot', { skip: skipWithoutNative('runs on the main thread') }, async t => {
   const db = await openUrl(t, `sqlite:${makeFile(t)}`)
   await db.tx(async tx => {
     t.strictSame(await tx.prepare(point).get(1), { id: 1 })
@@ -259,7 +260,7 @@ function startProcess (t: Test, path: string): { exec: (sql: string) => Promise<
 }
 
 for (const who of ['another connection', 'another process']) {
-  void t.test(`36: a transaction that reads stays where it is when ${who} has committed in between, and sees its own snapshot`, async t => {
+  void t.test(`36: a transaction that reads stays where it is when ${who} has committed in between, and sees its own snapshot`, { skip: skipWithoutNative('runs on the main thread') }, async t => {
     const path = makeFile(t)
     const db = await openUrl(t, `sqlite:${path}`)
     const other = who === 'another process' ? startProcess(t, path) : { exec: async (sql: string) => { await db.outsideTx(async () => { await db.exec(sql) }) } }
@@ -344,7 +345,7 @@ void t.test('a transaction that reads, has moved and is idle gives its reader to
 
 // --- the budget ------------------------------------------------------------------------------------------------------------------------
 
-void t.test('with the smallest budget everything is right, and with a very long one nothing leaves the main thread', async t => {
+void t.test('with the smallest budget everything is right, and with a very long one nothing leaves the main thread', { skip: skipWithoutNative('runs on the main thread') }, async t => {
   const path = makeFile(t)
   for (const budget of ['1ms', '1h']) {
     const db = await openUrl(t, `sqlite:${path}`, { DB_EVENT_LOOP_BUDGET: budget })
@@ -360,7 +361,7 @@ void t.test('with the smallest budget everything is right, and with a very long 
   }
 })
 
-void t.test('a budget that is longer than a deadline does not keep it from being kept', async t => {
+void t.test('a budget that is longer than a deadline does not keep it from being kept', { skip: skipWithoutNative('ends statements') }, async t => {
   const db = await openTestDatabase(t, 'sqlite', { DB_EVENT_LOOP_BUDGET: '1h', DB_STATEMENT_TIMEOUT: '100ms' })
   const forever = 'WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) AS n FROM n'
   await t.rejects(db.prepare(forever).get(), { code: 'TDM_ERR_DB_TIMEOUT' })

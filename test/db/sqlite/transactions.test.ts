@@ -6,6 +6,7 @@
 import t, { type Test } from 'tap'
 import { collectLog, deferred, freshUrl, onEachEngine, openTestDatabase, openUrl } from '../../helper/db.ts'
 import { countTo, endless, until } from '../../helper/long.ts'
+import { skipWithoutNative } from '../../helper/native.ts'
 import { failure, ids, insert, nested, table, turns } from '../transactions/common.ts'
 import type { Database } from '../../../plugins/db/types.ts'
 
@@ -31,7 +32,7 @@ for (const [name, variables] of places) {
   // --- interrupted ------------------------------------------------------------------------------------------------------------
 
   for (const [position, before] of [['first', []], ['a later', [2]]] as const) {
-    void t.test(`25: ${name}: an UPDATE that is interrupted as ${position} statement: the transaction is over, and nothing of it or after it is committed`, async t => {
+    void t.test(`25: ${name}: an UPDATE that is interrupted as ${position} statement: the transaction is over, and nothing of it or after it is committed`, { skip: skipWithoutNative('ends statements') }, async t => {
       const db = await open(t, variables)
       const seen: unknown[] = []
       const error = await failure(t, db.tx(async tx => {
@@ -49,7 +50,7 @@ for (const [name, variables] of places) {
     })
   }
 
-  void t.test(`26: ${name}: a SELECT that is interrupted ends its transaction too, although SQLite would go on`, async t => {
+  void t.test(`26: ${name}: a SELECT that is interrupted ends its transaction too, although SQLite would go on`, { skip: skipWithoutNative('ends statements') }, async t => {
     const db = await open(t, variables)
     await t.rejects(db.tx(async tx => {
       await insert(tx, 2)
@@ -66,7 +67,7 @@ for (const [name, variables] of places) {
     t.strictSame(await ids(db), [1, 4])
   })
 
-  void t.test(`27: ${name}: an interrupt inside of a nested transaction ends all of it, and its error is the one that is told`, async t => {
+  void t.test(`27: ${name}: an interrupt inside of a nested transaction ends all of it, and its error is the one that is told`, { skip: skipWithoutNative('ends statements') }, async t => {
     const db = await open(t, variables)
     const error = await failure(t, db.tx(async tx => {
       await insert(tx, 2)
@@ -81,7 +82,7 @@ for (const [name, variables] of places) {
     t.strictSame(await ids(db), [1])
   })
 
-  void t.test(`27: ${name}: a SELECT that is interrupted inside of a nested transaction undoes that, and the outer one goes on`, async t => {
+  void t.test(`27: ${name}: a SELECT that is interrupted inside of a nested transaction undoes that, and the outer one goes on`, { skip: skipWithoutNative('ends statements') }, async t => {
     const db = await open(t, variables)
     await db.tx(async tx => {
       await insert(tx, 2)
@@ -94,7 +95,7 @@ for (const [name, variables] of places) {
     t.strictSame(await ids(db), [1, 2, 4])
   })
 
-  void t.test(`25: ${name}: a signal that ends a transaction in the middle of a statement`, async t => {
+  void t.test(`25: ${name}: a signal that ends a transaction in the middle of a statement`, { skip: skipWithoutNative('ends statements') }, async t => {
     const db = await open(t, variables)
     for (const sql of [endlessUpdate, endlessRead]) {
       const client = new AbortController()

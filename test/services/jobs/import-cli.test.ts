@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { makeJobs, writeJobDb } from '../../data/jobs.ts'
 import { engines, freshUrl, openUrl } from '../../helper/db.ts'
+import { withoutNotice } from '../../helper/native.ts'
 import { root } from '../../helper/paths.ts'
 
 const script = fileURLToPath(new URL('scripts/jobs-import.ts', root))
@@ -17,7 +18,7 @@ function start (t: Test, args: string[], env: Record<string, string>) {
   const child = spawn(process.execPath, [script, ...args], { cwd: t.testdirName, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const outcome = async (): Promise<Outcome> => {
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number | null]>])
-    return { code, stdout, stderr }
+    return { code, stdout, stderr: withoutNotice(stderr) }
   }
   return { child, outcome: outcome() }
 }

@@ -13,6 +13,7 @@ import type { Job, JobFilter, Stats } from '../../../services/jobs/schema.ts'
 import { queryJobs } from '../../../services/jobs/store.ts'
 import { makeJobs, NOW, writeJobDb, type JobData } from '../../data/jobs.ts'
 import { engines, freshUrl } from '../../helper/db.ts'
+import { isNotice } from '../../helper/native.ts'
 import { copyDatabase, missing } from './data-sets.ts'
 import { select } from './naive.ts'
 
@@ -20,7 +21,7 @@ const data = makeJobs(300, 5)
 const admin = { username: 'root', roles: ['admin'] }
 
 async function openApp (t: Test, url: string, logged: object[] = []): Promise<FastifyInstance> {
-  const stream = { write: (line: string) => { if (!line.includes('without its watchdog')) logged.push(JSON.parse(line) as object) } } // as it says once where there is none
+  const stream = { write: (line: string) => { if (!isNotice(line)) logged.push(JSON.parse(line) as object) } }
   const app = Fastify({ logger: { level: 'warn', stream } })
   t.teardown(() => app.close())
   await app.register(config, { env: { DATABASE_URL: url } })
