@@ -1,4 +1,4 @@
-// tap reporter: one line per test file, details of failures only, and as the very last line "N passed, N failed".
+// tap reporter: one line per test file, details of failures, reasons of skips, and as the very last line "N passed, N failed".
 import { Transform } from 'node:stream'
 import { Parser, type Result } from 'tap-parser'
 
@@ -28,6 +28,7 @@ export default class Reporter extends Transform {
     parser.on('child', child => { this.#watch(child, depth + 1) })
     parser.on('assert', (r: Result) => {
       if (depth === 0) this.push(`${r.ok ? 'ok' : 'not ok'} ${r.name} ${(Number(r.time ?? 0) / 1000).toFixed(2)}s\n`)
+      if (typeof r.skip === 'string' && !r.skip.startsWith('filter')) this.push(`  skipped - ${r.fullname}: ${r.skip}\n`)
       if (r.ok || r.skip !== false || r.todo !== false) return
       if (r.closingTestPoint && depth > 0) return // its own assertions were reported
       const { diag } = r as { diag?: Record<string, unknown> }
