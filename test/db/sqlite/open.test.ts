@@ -1,7 +1,6 @@
 /** Files that can and cannot be opened, and what is left when a database is closed. */
 import { chmodSync, existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { tmpdir } from 'node:os'
 import Sqlite from 'better-sqlite3'
 import t from 'tap'
 import { openUrl } from '../../helper/db.ts'
@@ -65,9 +64,17 @@ void t.test('a file without write permission says so', { skip: process.getuid?.(
 })
 
 void t.test('157: :memory: is one database for all connections, and leaves nothing', async t => {
-  const before = readdirSync(tmpdir()).filter(name => /^tandem-(?!test)/.test(name)).length
+  const folder = t.testdir({})
+  const variable = process.platform === 'win32' ? 'TEMP' : 'TMPDIR'
+  const { [variable]: shared } = process.env
+  process.env[variable] = folder // where others leave nothing meanwhile
+  t.teardown(() => {
+    if (shared === undefined) Reflect.deleteProperty(process.env, variable)
+    else process.env[variable] = shared
+  })
   const db = await openUrl(t, 'sqlite::memory:')
   const other = await openUrl(t, 'sqlite::memory:')
+  t.equal(readdirSync(folder).length, 2)
   await db.exec('CREATE TABLE a (id BIGINT)')
   await db.tx(async tx => {
     await tx.prepare('INSERT INTO a (id) VALUES (1)').run()
@@ -77,7 +84,7 @@ void t.test('157: :memory: is one database for all connections, and leaves nothi
   await t.rejects(other.prepare('SELECT id FROM a').all(), { code: 'TDM_ERR_DB_SYNTAX' }, 'another one is another database')
   await db.close()
   await other.close()
-  t.equal(readdirSync(tmpdir()).filter(name => /^tandem-(?!test)/.test(name)).length, before)
+  t.strictSame(readdirSync(folder), [])
 })
 
 void t.test('164: each connection has the settings, also those that are opened later', async t => {
