@@ -49,7 +49,8 @@ interface Waiter {
 }
 
 export class Gate {
-  readonly #size: number
+  /** How many leases there are at most. */
+  readonly size: number
   readonly #acquireTimeoutMs: number
   readonly #idleTimeoutMs: number
   readonly #leases = new Set<GateLease>()
@@ -59,7 +60,7 @@ export class Gate {
   #onEmpty: (() => void) | undefined
 
   constructor (size: number, acquireTimeoutMs: number, idleTimeoutMs = Infinity) {
-    this.#size = size
+    this.size = size
     this.#acquireTimeoutMs = acquireTimeoutMs
     this.#idleTimeoutMs = idleTimeoutMs
   }
@@ -70,21 +71,21 @@ export class Gate {
   }
 
   get isFull (): boolean {
-    return this.#leases.size >= this.#size
+    return this.#leases.size >= this.size
   }
 
   /** A place; `sql` is what it is wanted for. */
   async acquire (limits: Limits, sql: string): Promise<GateLease> {
     if (this.#closed) throw new DbClosed()
     checkLimits(limits, sql)
-    if (this.#leases.size < this.#size) return this.#lease(sql)
+    if (this.#leases.size < this.size) return this.#lease(sql)
     if (this.#canNeverEnd(limits.held)) throw new PoolDeadlock(this.#describe())
     return await this.#wait(limits, sql)
   }
 
   /** A place that nobody else wants now; undefined if there is none. */
   tryAcquire (doing: string): GateLease | undefined {
-    return this.#closed || this.#leases.size >= this.#size || this.#waiters.size > 0 ? undefined : this.#lease(doing)
+    return this.#closed || this.#leases.size >= this.size || this.#waiters.size > 0 ? undefined : this.#lease(doing)
   }
 
   release (lease: GateLease): void {

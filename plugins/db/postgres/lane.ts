@@ -34,6 +34,8 @@ const UNUSUAL = 16
 const GONE_MS = GROUP * LONGEST_ON_LANE_MS + 1000
 /** A timer that is later than this says that this process was busy, and nothing of the server. */
 const LATE_MS = 2
+/** Of the average cost of a read, that the last group counts for. */
+const COST_WEIGHT = 1 / 64
 /** By SQLSTATE. The time a statement may take on a lane is no limit of its caller's. */
 const REPEATS: Readonly<Record<string, Repeatable['why'] | undefined>> = { 25006: 'writes', 57014: 'slow' }
 
@@ -107,6 +109,8 @@ export class Lane {
   #waiting: LaneCall[] = []
   readonly #sent = new Set<LaneCall>()
   #isFlushDue = false
+  /** What one read takes on average. */
+  #costMs = 0
   /** What a group takes. */
   readonly #typical = new Typical(SILENT_MS / UNUSUAL)
   /** Since when the server works on what it has not answered, and how much of that time this process was busy itself. */
@@ -120,6 +124,11 @@ export class Lane {
   constructor (session: Session, owner: LaneOwner) {
     this.session = session
     this.#owner = owner
+  }
+
+  /** How long the server will be at what is not answered, by what reads have cost of late. */
+  get queuedMs (): number {
+    return this.depth * this.#costMs
   }
 
   /** Reads that are not answered. */
@@ -213,6 +222,7 @@ export class Lane {
     const ms = this.#workedMs()
     this.#typical.add(ms)
     const each = (ms - Math.min(ms, this.#typical.shortestMs)) / calls.length
+    this.#costMs += COST_WEIGHT * (each - this.#costMs)
     for (const { cost } of calls) this.#owner.onCost(cost, each)
   }
 

@@ -7,8 +7,8 @@ import type { Cost } from '../placement.ts'
 import { Lane, type LaneCall, type LaneOwner } from './lane.ts'
 import type { Session } from './session.ts'
 
-/** Reads under way from which on a second lane helps, if it stays like that for so many ticks. */
-const DEEP = 64
+/** From so much work on that waits for the server a second lane helps, if it stays like that for so many ticks. */
+const DEEP_MS = 1
 const DEEP_TICKS = 3
 /** After so many ticks with little to do it goes. */
 const SHALLOW_TICKS = 250
@@ -18,6 +18,8 @@ const PAUSE_MS = 500
 export interface LanesOwner {
   /** A session that is read only. */
   openLane: () => Promise<Session>
+  /** A place among the connections was taken for a lane: one that is idle may have to go. */
+  makeRoom: () => void
   onCost: (cost: Cost, ms: number) => void
   onSilent: (calls: readonly LaneCall[]) => void
   /** True if the session has reached its age. */
@@ -56,7 +58,7 @@ export class Lanes implements LaneOwner {
       return usable(this.#second)
     }
     const second = usable(this.#second)
-    return second !== undefined && first.depth > DEEP && second.depth < first.depth ? second : first
+    return second !== undefined && first.queuedMs > DEEP_MS && second.depth < first.depth ? second : first
   }
 
   // --- opening and closing -------------------------------------------------------------------------------------------------
@@ -70,6 +72,7 @@ export class Lanes implements LaneOwner {
     const lease = this.#isOpening ? undefined : this.#gate.tryAcquire('a second lane')
     if (lease === undefined) return
     this.#lease = lease
+    this.#owner.makeRoom()
     void this.#open().then(lane => {
       this.#second = lane
       if (lane === undefined) this.#giveBack()
@@ -111,7 +114,7 @@ export class Lanes implements LaneOwner {
       this.#retire(lane)
       return
     }
-    this.#deepTicks = lane.depth > DEEP ? Math.max(this.#deepTicks, 0) + 1 : Math.min(this.#deepTicks, 0) - 1
+    this.#deepTicks = lane.queuedMs > DEEP_MS ? Math.max(this.#deepTicks, 0) + 1 : Math.min(this.#deepTicks, 0) - 1
     if (this.#second === undefined && this.#deepTicks >= DEEP_TICKS) this.#openSecond()
     else if (this.#second !== undefined && this.#deepTicks <= -SHALLOW_TICKS) this.#retireSecond()
   }

@@ -255,6 +255,10 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     return this.#opener.openLane()
   }
 
+  makeRoom (): void {
+    if (this.#pool.idle + this.#gate.load.used > this.#gate.size) this.#pool.shrink()
+  }
+
   onCost (cost: Cost, ms: number): void {
     this.#placement.ranShort(cost, ms)
   }
