@@ -1,9 +1,8 @@
 /**
- * A read transaction at READ COMMITTED, which takes a connection as late as it can.
+ * A read transaction at READ COMMITTED, which begins as late as it can.
  *
- * There each statement sees what is committed when it begins, so a transaction of one read is that read: if it is short it runs on a lane, and there is neither BEGIN nor
- * COMMIT. With the second statement, or with anything that is no short read, the transaction begins on a connection of its own. What is the same for all of a transaction
- * (`now()`, its id, a snapshot that is exported) is not asked on a lane.
+ * There each statement sees what is committed when it begins, so a transaction of one read is that read, on a lane if it is short. With the second statement, or with anything
+ * that is no read, the transaction begins on a connection of its own. What is the same for all of a transaction (`now()`, its id, a snapshot that is exported) is asked in it.
  */
 import { databaseError } from '../../errors.ts'
 import type { BeginOptions, Connection, Lease, Limits, Method, Params, Query, Row, Script } from '../types.ts'
@@ -19,6 +18,8 @@ export interface ReadHome {
   sendOnLane: (method: Method, query: Query, params: Params, limits: Limits) => LaneCall | undefined
   /** The answer; `Repeatable` if it is to be run elsewhere. */
   answerOf: (call: LaneCall) => Promise<unknown>
+  /** Runs a read on its own. One that writes fails, and has done nothing. */
+  readApart: (method: Method, query: Query, params: Params, limits: Limits, onBegin: (connection: PostgresConnection) => void) => Promise<unknown>
   beginApart: (options: BeginOptions, limits: Limits, first: string) => Promise<PostgresConnection>
 }
 
@@ -30,6 +31,8 @@ export class ReadTransaction implements Connection {
   readonly #lease: Lease = { since: performance.now() }
   #hasAsked = false
   #onLane: LaneCall | undefined
+  /** Where the first read runs, if that is no lane. */
+  #alone: PostgresConnection | undefined
   #beginning: Promise<PostgresConnection> | undefined
   #connection: PostgresConnection | undefined
 
@@ -47,13 +50,17 @@ export class ReadTransaction implements Connection {
   }
 
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
-    const call = this.#isFirst() && !traitsOf(query).needsTransaction ? this.#home.sendOnLane(method, query, params, limits) : undefined
-    if (call === undefined) return await (await this.#begin(limits, query.sql)).execute(method, query, params, limits)
-    this.#onLane = call
-    const answer = await this.#home.answerOf(call)
-    if (!(answer instanceof Repeatable)) return answer
-    if (answer.why === 'writes') throw toOurError(answer.error, query.sql)
-    return await (await this.#begin(limits, query.sql)).execute(method, query, params, limits)
+    const { looksRead, needsTransaction } = traitsOf(query)
+    const isAlone = this.#isFirst() && looksRead && !needsTransaction
+    return isAlone ? await this.#read(method, query, params, limits) : await (await this.#begin(limits, query.sql)).execute(method, query, params, limits)
+  }
+
+  async #read (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
+    const call = this.#onLane = this.#home.sendOnLane(method, query, params, limits)
+    const answer = call === undefined ? undefined : await this.#home.answerOf(call)
+    if (call !== undefined && !(answer instanceof Repeatable)) return answer
+    if (answer instanceof Repeatable && answer.why === 'writes') throw toOurError(answer.error, query.sql)
+    return await this.#home.readApart(method, query, params, limits, connection => { this.#alone = connection })
   }
 
   async * batches (query: Query, params: Params, limits: Limits): AsyncGenerator<Row[], undefined> {
@@ -81,6 +88,7 @@ export class ReadTransaction implements Connection {
 
   cancel (): void {
     this.#connection?.cancel()
+    this.#alone?.cancel()
     if (this.#onLane?.isSettled === false) this.#onLane.reject(databaseError('aborted', this.#onLane.query.sql))
   }
 

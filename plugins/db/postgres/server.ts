@@ -38,6 +38,15 @@ const MOST_ATTEMPTS = 4
 /** For the end of the log. */
 const POSITION_MS = 1000
 
+interface Apart {
+  /** It is there as well: it may be answered while it waits for a connection. */
+  readonly lane?: LaneCall
+  /** It is run read only whatever is known of it: it may be done elsewhere, too, or belongs to a read transaction. */
+  readonly mustRead?: boolean
+  /** Called with what it runs on. */
+  readonly onBegin?: (connection: PostgresConnection) => void
+}
+
 export class PostgresServer implements Home, LanesOwner, ReadHome {
   readonly result: PostgresSettings['result']
   /** Undefined: nobody else reads what is written here. */
@@ -95,6 +104,14 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     return lane === undefined ? undefined : this.#send(lane, method, query, params, limits, cost)
   }
 
+  async readApart (method: Method, query: Query, params: Params, limits: Limits, onBegin: (connection: PostgresConnection) => void): Promise<unknown> {
+    try {
+      return await this.#executeApart(method, query, params, limits, this.#placement.costOf(query.sql), { mustRead: true, onBegin })
+    } catch (error) {
+      throw error instanceof Repeatable ? error.error : error
+    }
+  }
+
   async answerOf ({ answered, query, limits, cost }: LaneCall): Promise<unknown> {
     try {
       return await answered
@@ -106,18 +123,19 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     }
   }
 
-  /** `lane`: it is there as well, so it may be answered while it waits for a connection, and must not be done twice: it stays a read. */
-  async #executeApart (method: Method, query: Query, params: Params, limits: Limits, cost: Cost, lane?: LaneCall): Promise<unknown> {
+  /** With `mustRead` it throws `Repeatable` if it writes. */
+  async #executeApart (method: Method, query: Query, params: Params, limits: Limits, cost: Cost, { lane, mustRead = false, onBegin }: Apart = {}): Promise<unknown> {
     for (let attempt = 1; ; attempt++) {
       const connection = await this.#acquire(limits, query.sql)
       try {
-        const isRead = lane !== undefined || (cost.isRead ?? traitsOf(query).looksRead)
+        onBegin?.(connection)
+        const isRead = mustRead || (cost.isRead ?? traitsOf(query).looksRead)
         return lane?.isSettled === true ? undefined : await this.#executeOn(connection, method, query, params, limits, cost, isRead)
       } catch (error) {
         if (!(error instanceof Repeatable)) throw error
         if (attempt === MOST_ATTEMPTS) throw error.error
         this.#learnFrom(error, cost)
-        if (lane !== undefined && error.why === 'writes') throw error
+        if (mustRead && error.why === 'writes') throw error
       } finally {
         connection.release()
       }
@@ -275,7 +293,7 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
   async #executeElsewhere (call: LaneCall): Promise<void> {
     const { method, query, params, limits, cost } = call
     try {
-      const answer = await this.#executeApart(method, query, params, limits, cost, call)
+      const answer = await this.#executeApart(method, query, params, limits, cost, { lane: call, mustRead: true })
       if (!call.isSettled) call.resolve(answer)
     } catch (error) {
       if (!call.isSettled && !call.isOnLane) call.reject(error)
