@@ -44,6 +44,8 @@ export interface Home {
   resolve: (id: string, session: Session, limits: Limits) => Promise<CommitOutcome>
   /** True if the statement was seen to be a read by the server. */
   isKnownRead: (sql: string) => boolean
+  /** It has written nothing: its transaction had no id afterwards. */
+  noteRead: (sql: string) => void
   /** SQL that sets the server's own limits for one transaction, to be sent behind BEGIN; undefined if those of the session fit. */
   limitsOf: (options: BeginOptions) => string | undefined
 }
@@ -134,6 +136,7 @@ export class PostgresConnection implements Connection {
     if (askId !== undefined) {
       this.#unansweredWrites--
       this.#noteId(askId)
+      if (this.#transactionId === undefined && traitsOf(query).looksRead) this.#home.noteRead(query.sql)
     }
     return call.answer
   }

@@ -215,6 +215,10 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     return this.#placement.find(sql)?.isRead === true
   }
 
+  noteRead (sql: string): void {
+    this.#placement.costOf(sql).isRead ??= true
+  }
+
   async resolve (id: string, session: Session, limits: Limits): Promise<CommitOutcome> {
     return await askOutcome(async timeoutMs => await this.#opener.connect(timeoutMs), id, runOf(session), limits)
   }

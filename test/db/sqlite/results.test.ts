@@ -75,7 +75,7 @@ void t.test('73: while a hundred thousand rows arrive the event loop turns after
   t.equal(rows.length, 100_000)
   t.strictSame(rows[99_999], { id: 100_000, s: 'this is the row with number 100000', f: 100_000 / 7, b: null })
   t.ok(turned > 150, `${turned} turns`)
-  t.ok(delay.percentile(90) / 1e6 < 100, `90 % of the turns within ${delay.percentile(90) / 1e6} ms`)
+  t.ok(delay.percentile(90) / 1e6 < 1000, `90 % of the turns within ${delay.percentile(90) / 1e6} ms`)
 })
 
 void t.test('73: large rows come in smaller pieces', async t => {
