@@ -214,18 +214,29 @@ app.get<{ Params: { id: string } }>('/read/:id', async request => {
   return { id: request.params.id, n: row?.n }
 })
 
-// for the end of the run: `many` requests hold a connection at the same time, or nobody gets an answer
-const holders: Array<() => void> = []
-const hold = async (request: FastifyRequest<{ Params: { many: string } }>): Promise<object> => {
-  await app.db.prepare('SELECT 1 AS one').get()
-  const { promise, resolve } = Promise.withResolvers<void>()
-  holders.push(resolve)
-  if (holders.length === Number(request.params.many)) for (const go of holders.splice(0)) go()
-  await promise
+// for the end of the run: the requests of a wave hold a connection until `many` do, or until one of them cannot
+class Wave {
+  readonly over = Promise.withResolvers<void>()
+  holders = 0
+}
+const waves = new Map<string, Wave>()
+const hold = async ({ params: { wave: id, many } }: FastifyRequest<{ Params: { wave: string, many: string } }>): Promise<object> => {
+  const wave = waves.get(id) ?? new Wave()
+  waves.set(id, wave)
+  const one = app.db.prepare('SELECT 1 AS one')
+  try {
+    await one.get()
+    await one.get() // the first one of a read transaction may have run on a lane
+  } catch (error) {
+    wave.over.resolve()
+    throw error
+  }
+  if (++wave.holders === Number(many)) wave.over.resolve()
+  await wave.over.promise
   return {}
 }
-app.post('/hold/:many', hold)
-app.get('/hold/:many', { exposeHeadRoute: false }, hold)
+app.post('/hold/:wave/:many', hold)
+app.get('/hold/:wave/:many', { exposeHeadRoute: false }, hold)
 
 const unknown = Object.keys(kinds).filter(kind => !app.hasRoute({ method: kind === 'read' ? 'GET' : 'POST', url: `/${kind}/:id` }))
 if (unknown.length > 0) throw new Error(`there is no handler for ${unknown.join(', ')}`)

@@ -155,17 +155,17 @@ async function holdAll ({ capacity }: Target, { port }: AppProcess): Promise<str
   const wrong: string[] = []
   for (const [method, many] of [['POST', capacity.write], ['GET', capacity.read]] as const) {
     // connections that were cut are noticed at their next use
-    let statuses: number[] = []
-    for (let i = 0; i < 3; i++) {
+    let answers: string[] = []
+    for (let i = 0; i < 5; i++) {
       const signal = AbortSignal.timeout(8000)
-      statuses = await Promise.all(Array.from({ length: many }, async () => {
-        const answer = await fetch(`http://127.0.0.1:${port}/hold/${many}`, { method, signal }).catch(() => undefined)
-        await answer?.text()
-        return answer?.status ?? 0
+      answers = await Promise.all(Array.from({ length: many }, async () => {
+        const response = await fetch(`http://127.0.0.1:${port}/hold/${method}-${i}/${many}`, { method, signal }).catch(() => undefined)
+        const text = await response?.text().catch(() => 'cut')
+        return response?.ok === true ? 'ok' : `${response?.status ?? 'none'} ${text ?? ''}`
       }))
-      if (statuses.every(status => status === 200) || signal.aborted) break
+      if (answers.every(answer => answer === 'ok') || signal.aborted) break
     }
-    if (!statuses.every(status => status === 200)) wrong.push(`of ${many} ${method} requests that hold a connection at the same time: ${statuses.join(', ')}`)
+    if (!answers.every(answer => answer === 'ok')) wrong.push(`of ${many} ${method} requests that hold a connection at the same time: ${answers.join(', ')}`)
   }
   return wrong
 }

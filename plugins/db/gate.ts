@@ -58,6 +58,8 @@ export class Gate {
   #closed = false
   #idleWatch: NodeJS.Timeout | undefined
   #onEmpty: (() => void) | undefined
+  /** What was taken only because nobody else wanted it is to be given back. */
+  onWanted: (() => void) | undefined
 
   constructor (size: number, acquireTimeoutMs: number, idleTimeoutMs = Infinity) {
     this.size = size
@@ -70,6 +72,11 @@ export class Gate {
     return { used: this.#leases.size, waiting: this.#waiters.size }
   }
 
+  /** Somebody waits for a place, or for the end. */
+  get isWanted (): boolean {
+    return this.#closed || this.#waiters.size > 0
+  }
+
   get isFull (): boolean {
     return this.#leases.size >= this.size
   }
@@ -78,14 +85,14 @@ export class Gate {
   async acquire (limits: Limits, sql: string): Promise<GateLease> {
     if (this.#closed) throw new DbClosed()
     checkLimits(limits, sql)
-    if (this.#leases.size < this.size) return this.#lease(sql)
+    if (!this.isFull) return this.#lease(sql)
     if (this.#canNeverEnd(limits.held)) throw new PoolDeadlock(this.#describe())
     return await this.#wait(limits, sql)
   }
 
   /** A place that nobody else wants now; undefined if there is none. */
   tryAcquire (doing: string): GateLease | undefined {
-    return this.#closed || this.#leases.size >= this.size || this.#waiters.size > 0 ? undefined : this.#lease(doing)
+    return this.isWanted || this.isFull ? undefined : this.#lease(doing)
   }
 
   release (lease: GateLease): void {
@@ -99,6 +106,7 @@ export class Gate {
   refuse (): void {
     this.#closed = true
     for (const waiter of this.#waiters) waiter.refuse(new DbClosed())
+    this.onWanted?.()
   }
 
   /** Refuses newcomers and those who wait; resolves when all leases are back, or after `graceMs` with those that are not. */
@@ -137,6 +145,7 @@ export class Gate {
       const unwatch = watchLimits(limits, sql, waiter.refuse)
       this.#waiters.add(waiter)
       this.#watchIdle()
+      this.onWanted?.()
     })
   }
 

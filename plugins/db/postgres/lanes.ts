@@ -31,8 +31,9 @@ export class Lanes implements LaneOwner {
   readonly #gate: Gate
   #first: Lane | undefined
   #second: Lane | undefined
-  /** What the second one has of the connections; the first one has its own. */
-  #lease: GateLease | undefined
+  #isSecondDue = false
+  /** What second ones have of the connections; the first one has its own. */
+  readonly #leases = new Map<Lane, GateLease>()
   /** Takes nothing new, and is closed when it is done. */
   readonly #retiring = new Set<Lane>()
   #isOpening = false
@@ -43,6 +44,7 @@ export class Lanes implements LaneOwner {
   constructor (owner: LanesOwner, gate: Gate) {
     this.#owner = owner
     this.#gate = gate
+    gate.onWanted = () => { this.#retireSecond() }
   }
 
   get load (): { readonly used: number, readonly waiting: number } {
@@ -71,11 +73,14 @@ export class Lanes implements LaneOwner {
   #openSecond (): void {
     const lease = this.#isOpening ? undefined : this.#gate.tryAcquire('a second lane')
     if (lease === undefined) return
-    this.#lease = lease
+    this.#isSecondDue = true
     this.#owner.makeRoom()
     void this.#open().then(lane => {
+      this.#isSecondDue = false
+      if (lane === undefined) return this.#gate.release(lease)
+      this.#leases.set(lane, lease)
       this.#second = lane
-      if (lane === undefined) this.#giveBack()
+      if (this.#gate.isWanted) this.#retireSecond()
     })
   }
 
@@ -105,7 +110,7 @@ export class Lanes implements LaneOwner {
   onTick (lane: Lane): void {
     if (this.#retiring.has(lane)) this.#endIfDone(lane)
     else if (lane === this.#first) this.#tickFirst(lane)
-    else if (lane === this.#second && (!lane.session.isOpen || this.#gate.load.waiting > 0)) this.#retireSecond()
+    else if (lane === this.#second && !lane.session.isOpen) this.#retireSecond()
   }
 
   #tickFirst (lane: Lane): void {
@@ -115,7 +120,7 @@ export class Lanes implements LaneOwner {
       return
     }
     this.#deepTicks = lane.queuedMs > DEEP_MS ? Math.max(this.#deepTicks, 0) + 1 : Math.min(this.#deepTicks, 0) - 1
-    if (this.#second === undefined && this.#deepTicks >= DEEP_TICKS) this.#openSecond()
+    if (this.#second === undefined && !this.#isSecondDue && this.#deepTicks >= DEEP_TICKS) this.#openSecond()
     else if (this.#second !== undefined && this.#deepTicks <= -SHALLOW_TICKS) this.#retireSecond()
   }
 
@@ -134,13 +139,9 @@ export class Lanes implements LaneOwner {
     if (lane.depth > 0 && lane.session.isOpen) return
     this.#retiring.delete(lane)
     lane.end()
-    this.#giveBack()
-  }
-
-  #giveBack (): void {
-    if (this.#lease === undefined || this.#second !== undefined) return
-    this.#gate.release(this.#lease)
-    this.#lease = undefined
+    const lease = this.#leases.get(lane)
+    this.#leases.delete(lane)
+    if (lease !== undefined) this.#gate.release(lease)
   }
 
   /** Ends them without asking; what is not answered gets `Repeatable`. */

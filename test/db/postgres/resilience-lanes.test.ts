@@ -1,11 +1,11 @@
 /** Lanes: groups with failures in them, servers that go away or go silent, and callers that give up. */
 import t from 'tap'
 import { Repeatable } from '../../../plugins/db/postgres/call.ts'
-import type { Column } from '../../../plugins/db/types.ts'
-import { freshUrl } from '../../helper/db.ts'
+import type { Column, Database } from '../../../plugins/db/types.ts'
+import { freshUrl, openUrl } from '../../helper/db.ts'
 import { ask } from '../../helper/pg.ts'
 import { startProxy } from '../../helper/proxy.ts'
-import { openSession, TestLane } from './helper.ts'
+import { learn, openSession, TestLane } from './helper.ts'
 
 const GROUP = 16
 
@@ -77,4 +77,37 @@ void t.test('R14: 50 times the same text that cannot be prepared: each gets the 
   t.strictSame(await fifty(), fill('42P01'))
   await ask(url, 'CREATE TABLE a (id INT, other INT)')
   t.strictSame(await fifty(), fill(0))
+})
+
+/** Reads until there is a second lane. */
+async function openSecondLane (db: Database): Promise<void> {
+  const read = db.prepare('SELECT count(*) AS n FROM generate_series(1, 500)')
+  await learn(db, read.sql)
+  for (let i = 0; i < 200 && db.status().queues.lanes?.used !== 2; i++) await Promise.all(Array.from({ length: 200 }, async () => await read.get()))
+}
+
+void t.test('a second lane that is idle gives its place to whoever wants it', async t => {
+  const db = await openUrl(t, await freshUrl(t, 'postgres'), { DB_POOL_MAX: '4' })
+  await openSecondLane(db)
+  t.equal(db.status().queues.lanes?.used, 2)
+  t.equal(db.status().queues.connections?.used, 1)
+  const three = Promise.withResolvers<void>()
+  let held = 0
+  await Promise.all(Array.from({ length: 3 }, async () => {
+    await db.tx(async tx => {
+      await tx.prepare('SELECT 1').all()
+      if (++held === 3) three.resolve()
+      await three.promise
+    }, { mode: 'write' })
+  }))
+  t.equal(db.status().queues.lanes?.used, 1)
+})
+
+void t.test('a second lane that is idle does not hold up the end', async t => {
+  const db = await openUrl(t, await freshUrl(t, 'postgres'), { DB_POOL_MAX: '4' })
+  await openSecondLane(db)
+  t.equal(db.status().queues.lanes?.used, 2)
+  t.equal(db.status().queues.connections?.used, 1)
+  await db.close()
+  t.equal(db.status().queues.connections?.used, 0)
 })
