@@ -107,10 +107,83 @@ export function watchLimits (limits: Omit<Limits, 'held'>, sql: string, expire: 
   const { deadline, signal } = limits
   const onAbort = (): void => { expire(databaseError('aborted', sql, { cause: signal?.reason })) }
   const onTimeout = (): void => { expire(databaseError('timeout', sql)) }
-  const timer = deadline === Infinity ? undefined : setTimeout(onTimeout, Math.min(Math.max(0, deadline - performance.now()), 2 ** 31 - 1))
+  const timer = deadline === Infinity ? undefined : setTimeout(onTimeout, Math.min(Math.max(0, deadline - performance.now()), LONGEST_TIMER_MS))
   signal?.addEventListener('abort', onAbort, { once: true })
   return () => {
     clearTimeout(timer)
     signal?.removeEventListener('abort', onAbort)
   }
 }
+
+/** What is ended when its limits pass. */
+export interface Watched {
+  readonly deadline: number
+  readonly signal: AbortSignal | undefined
+  readonly sql: string
+  readonly expire: (error: Error) => void
+}
+
+/**
+ * `watchLimits` for what runs on one connection. Most of it ends long before its time, so all of it shares one timer, which is set only when it would come too late, and one
+ * listener for each signal.
+ */
+export class LimitWatch {
+  readonly #watched = new Set<Watched>()
+  readonly #signals = new Set<AbortSignal>()
+  #timer: NodeJS.Timeout | undefined
+  #timerDue = Infinity
+
+  /** From now on; what has not passed its limits yet (`checkLimits`). */
+  add (watched: Watched): void {
+    const { deadline, signal } = watched
+    this.#watched.add(watched)
+    if (deadline < this.#timerDue) this.#setTimer(deadline)
+    if (signal === undefined || this.#signals.has(signal)) return
+    this.#signals.add(signal)
+    signal.addEventListener('abort', this.#onAbort)
+  }
+
+  delete (watched: Watched): void {
+    this.#watched.delete(watched)
+  }
+
+  get size (): number {
+    return this.#watched.size
+  }
+
+  /** Of all that is watched. */
+  expireAll (errorOf: (watched: Watched) => Error): void {
+    for (const watched of this.#watched) watched.expire(errorOf(watched))
+  }
+
+  /** Keeps nothing that would outlive the connection's use. */
+  stop (): void {
+    clearTimeout(this.#timer)
+    this.#timerDue = Infinity
+    for (const signal of this.#signals) signal.removeEventListener('abort', this.#onAbort)
+    this.#signals.clear()
+  }
+
+  #setTimer (deadline: number): void {
+    clearTimeout(this.#timer)
+    this.#timerDue = deadline
+    this.#timer = setTimeout(this.#onTimer, Math.min(Math.max(0, deadline - performance.now()), LONGEST_TIMER_MS))
+  }
+
+  readonly #onTimer = (): void => {
+    const now = performance.now()
+    let next = Infinity
+    for (const { deadline, sql, expire } of this.#watched) {
+      if (deadline <= now) expire(databaseError('timeout', sql))
+      else next = Math.min(next, deadline)
+    }
+    this.#timerDue = Infinity
+    if (next < Infinity) this.#setTimer(next)
+  }
+
+  readonly #onAbort = ({ target }: Event): void => {
+    for (const { signal, sql, expire } of this.#watched) if (signal === target) expire(databaseError('aborted', sql, { cause: signal?.reason }))
+  }
+}
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1

@@ -42,24 +42,10 @@ export interface TxSettings extends BeginOptions {
 
 const noop = (): void => {}
 
-/**
- * `task`, to be run in a later turn, where the stack leads nowhere: its error gets the stack of who has called `entry` as well. A few frames, since each costs
- * as much as a short statement.
- */
-function withCaller<T> (entry: (() => unknown) | undefined, task: () => Promise<T>): () => Promise<T> {
-  const caller: { stack?: string } = {}
-  const limit = Error.stackTraceLimit
-  if (entry !== undefined) Error.stackTraceLimit = Math.min(limit, 4)
-  Error.captureStackTrace(caller, entry)
-  Error.stackTraceLimit = limit
-  return async () => {
-    try {
-      return await task()
-    } catch (error) {
-      if (error instanceof Error && error.stack !== undefined) error.stack += (caller.stack ?? '').replace(/^[^\n]*/, '')
-      throw error
-    }
-  }
+/** Awaited and not chained, so that the stack of an error leads to who awaits the statement. */
+async function after<T> (turn: Promise<void>, run: () => Promise<T>): Promise<T> {
+  await turn
+  return await run()
 }
 
 export class Tx implements Transaction, ScopedTransaction, Runner {
@@ -127,7 +113,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   async exec (sql: string): Promise<void> {
     const script = this.#host.engine.parser.parseScript(sql)
-    await this.#submit(undefined, sql, (connection, limits) => connection.exec(script, limits))
+    await this.#submit(sql, (connection, limits) => connection.exec(script, limits))
   }
 
   tx<T> (fn: (tx: Transaction) => T | Promise<T>, options?: TxOptions): Promise<T> {
@@ -142,7 +128,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   /** A statement like any other: in order, and its failure dooms the transaction. */
   notify (channel: string, payload = ''): Promise<void> {
-    return this.#submit(undefined, 'NOTIFY', async (connection, limits) => {
+    return this.#submit('NOTIFY', async (connection, limits) => {
       checkChannel(channel)
       checkPayload(payload)
       await connection.notify(channel, payload, limits)
@@ -162,7 +148,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   // --- statements --------------------------------------------------------------------------------------------------------
 
   execute (method: Method, query: Query, params: Params): Promise<unknown> {
-    return this.#submit(PreparedStatement.prototype[method], query.sql, (connection, limits) => this.#count(method, connection.execute(method, query, params, limits)))
+    return this.#submit(query.sql, (connection, limits) => this.#count(method, connection.execute(method, query, params, limits)))
   }
 
   /** Of what can fail when the database has done its part, as an `all` can. */
@@ -184,7 +170,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   #executeLast (method: Method, query: Query, params: Params): Promise<unknown> {
     if (this.parent !== undefined || this.#joined > 0 || this.#unguard !== undefined) return this.execute(method, query, params)
     // counted whatever the method: what COMMIT says is not known before it is answered
-    const result = this.#submit(PreparedStatement.prototype[method], query.sql, (connection, limits) => this.#count('all', this.#runLast(connection, method, query, params, limits)))
+    const result = this.#submit(query.sql, (connection, limits) => this.#count('all', this.#runLast(connection, method, query, params, limits)))
     if (this.state === 'open') this.#stopAccepting('commit')
     return result
   }
@@ -211,7 +197,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
    * Accepts a statement and runs it when its turn comes. Nobody has to await it: its failure, or the end that came before it, is reported by the transaction too.
    * Only what comes after COMMIT was decided is reported by nothing else, so that rejection stays loud if it is not awaited.
    */
-  #submit<T> (entry: (() => unknown) | undefined, sql: string, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
+  #submit<T> (sql: string, task: (connection: Connection, limits: Limits) => Promise<T>): Promise<T> {
     const refusal = this.#refusal(sql)
     if (refusal !== undefined) return this.#refuse(refusal)
     this.#root.statements++
@@ -227,7 +213,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
         finish()
       }
     }
-    const result: Promise<T> = turn === undefined ? run() : turn.then(withCaller(entry, run))
+    const result: Promise<T> = turn === undefined ? run() : after(turn, run)
     return result
   }
 

@@ -16,7 +16,7 @@ import type {} from '../db/index.ts' // app.db
 import { TxRoutes } from '../errors.ts'
 import { currentScope, runInScope } from '../db/scope.ts'
 import { isRetryable, withRetries } from '../db/retry.ts'
-import { isStreamed, rememberHead } from './reply.ts'
+import { headOf, isStreamed, restoreHead } from './reply.ts'
 import { RequestScope, type RequestSettings } from './request-scope.ts'
 import type { RequestTransaction, RequestTx } from './request-transaction.ts'
 import { defaultFor, resolveRoute, type RouteSettings, type RouteTx } from './route.ts'
@@ -173,11 +173,11 @@ function inScope (handler: Handler, retry: number): Handler {
 async function runWithRetries (request: FastifyRequest, reply: FastifyReply, retry: number, handler: () => unknown): Promise<unknown> {
   const transaction = scopeOf(request)?.transaction
   if (transaction === undefined) return await handler()
-  const restoreHead = rememberHead(reply)
+  const head = headOf(reply)
   return await withRetries(retry, async attempt => {
     if (attempt > 1) {
       await transaction.restart()
-      restoreHead()
+      restoreHead(reply, head)
     }
     const value = await transaction.run(handler)
     if (!transaction.isAnswered && value !== undefined && value !== reply) await transaction.settleAttempt()

@@ -9,12 +9,17 @@ import type { FastifyReply } from 'fastify'
 import { TxReply } from '../errors.ts'
 
 /** Throws `TDM_ERR_TX_REPLY` for a payload or a header that could not be sent. */
-export function checkReply (reply: FastifyReply, payload: unknown): void {
+export function checkReply (reply: FastifyReply, { headers }: Head, payload: unknown): void {
   if (!isSendable(payload)) throw new TxReply(`its payload is ${payload === null ? 'null' : `of type ${typeof payload}`}, and not text, bytes or a stream.`)
-  for (const [name, value] of Object.entries(reply.getHeaders())) checkHeader(reply, name, value)
+  for (const name in headers) checkHeader(reply, name, headers[name])
 }
 
+/** The usual header, which costs nothing to see. */
+const PLAIN_NAME = /^[a-z-]+$/
+const PLAIN_VALUE = /^[\x20-\x7e]*$/
+
 function checkHeader (reply: FastifyReply, name: string, value: unknown): void {
+  if (typeof value === 'string' && PLAIN_VALUE.test(value) && PLAIN_NAME.test(name)) return
   try {
     validateHeaderName(name)
     for (const one of Array.isArray(value) ? value : [value]) validateHeaderValue(name, String(one))
@@ -37,14 +42,18 @@ export function wasCancelled ({ raw }: FastifyReply): boolean {
   return stream?.aborted === true || (stream?.rstCode ?? 0) !== 0
 }
 
-/** Status and headers as they are now; the answer puts them back, whatever was done to them meanwhile. */
-export function rememberHead (reply: FastifyReply): () => void {
-  const { statusCode } = reply
-  const headers = { ...reply.getHeaders() }
-  return () => {
-    for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
-    reply.code(statusCode).headers(headers)
-  }
+/** Status and headers of a reply. */
+export interface Head { readonly statusCode: number, readonly headers: Readonly<Record<string, string | number | string[] | undefined>> }
+
+/** As they are now. */
+export function headOf (reply: FastifyReply): Head {
+  return { statusCode: reply.statusCode, headers: reply.getHeaders() }
+}
+
+/** As they were, whatever was done to them meanwhile. */
+export function restoreHead (reply: FastifyReply, { statusCode, headers }: Head): void {
+  for (const name of Object.keys(reply.getHeaders())) reply.removeHeader(name)
+  reply.code(statusCode).headers(headers)
 }
 
 /** What a stream comes as: a Node.js stream, a web stream, or the body of a Response. */

@@ -14,7 +14,7 @@ import { publishTx } from '../db/events.ts'
 import { runInScope, type Link, type Scope } from '../db/scope.ts'
 import { databaseError, TxClosed } from '../errors.ts'
 import { clientLeft, type Client } from './client.ts'
-import { checkReply, discard, isStreamed, rememberHead, spanning, statusOf, wasCancelled, type StreamPayload } from './reply.ts'
+import { checkReply, discard, headOf, isStreamed, restoreHead, spanning, statusOf, wasCancelled, type StreamPayload } from './reply.ts'
 import type { RouteSettings } from './route.ts'
 
 /** `request.tx`. */
@@ -305,11 +305,11 @@ export class RequestTransaction implements RequestTx {
 
   async #commitReply (payload: unknown): Promise<unknown> {
     try {
-      checkReply(this.#reply, payload)
+      const head = headOf(this.#reply)
+      checkReply(this.#reply, head, payload)
       if (this.#settings.stream === 'span' && isStreamed(payload)) return this.#span(payload)
-      const restoreHead = rememberHead(this.#reply)
       await this.commit()
-      restoreHead() // a time-out may have made a 503 of it, while COMMIT was on its way
+      if (this.#failure !== undefined || this.#reply.statusCode !== head.statusCode) restoreHead(this.#reply, head) // a time-out has answered while COMMIT was on its way
       return payload
     } catch (error) {
       discard(payload)

@@ -14,7 +14,7 @@
 import { databaseError, DbBind, errorKind, TxDoomed, TxLost, TxOutcomeUnknown, TxPropagation, TxRolledBack } from '../../errors.ts'
 import type { GateLease } from '../gate.ts'
 import type { ResultLimits } from '../result.ts'
-import { checkLimits, watchLimits } from '../scope.ts'
+import { checkLimits, LimitWatch, type Watched } from '../scope.ts'
 import { bindValues } from '../sql.ts'
 import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, Script } from '../types.ts'
 import { Call, control, FetchCall, OpenCall, Repeatable } from './call.ts'
@@ -60,10 +60,22 @@ const LONGEST_COMMIT_MS = 60_000
 type Send = () => Promise<Exchange>
 
 /** A statement that was sent and is not answered. */
-interface Running {
+class Running implements Watched {
+  readonly sql: string
+  readonly deadline: number
+  readonly signal: AbortSignal | undefined
   /** Why it is stopped, if it is. */
   reason: Error | undefined
-  unwatch: () => void
+  readonly #stop: (running: Running, error: Error) => void
+
+  constructor (sql: string, { deadline, signal }: Limits, stop: (running: Running, error: Error) => void) {
+    this.sql = sql
+    this.deadline = deadline
+    this.signal = signal
+    this.#stop = stop
+  }
+
+  readonly expire = (error: Error): void => { this.#stop(this, error) }
 }
 
 export class PostgresConnection implements Connection {
@@ -76,7 +88,7 @@ export class PostgresConnection implements Connection {
   /** For whom it works. */
   readonly #request: object | undefined
   readonly #onRelease: () => void
-  readonly #running = new Set<Running>()
+  readonly #running = new LimitWatch()
   /** BEGIN and what goes with it, as long as it has not been sent: it travels with the first statement. */
   #begin: readonly string[] = []
   #isWriting = false
@@ -117,6 +129,7 @@ export class PostgresConnection implements Connection {
   }
 
   release (): void {
+    this.#running.stop()
     if (this.#asked === undefined || this.session.pending === 0) return this.#onRelease()
     const cut = setTimeout(() => { this.cut() }, GRACE_MS)
     void this.#asked.then(() => {
@@ -219,7 +232,7 @@ export class PostgresConnection implements Connection {
   }
 
   cancel (): void {
-    for (const running of this.#running) this.#stop(running, databaseError('aborted', this.lease.doing))
+    this.#running.expireAll(() => databaseError('aborted', this.lease.doing))
   }
 
   /** Sends what ends in a commit, and behind it asks for the position. */
@@ -264,13 +277,12 @@ export class PostgresConnection implements Connection {
   async #run (sql: string, traits: Traits, limits: Limits, call: Call | undefined, send: () => Promise<Exchange>): Promise<void> {
     checkLimits(limits, sql)
     this.#note(traits, sql)
-    const running: Running = { reason: undefined, unwatch: watchLimits(limits, sql, error => { this.#stop(running, error) }) }
+    const running = new Running(sql, limits, this.#stop)
     this.#running.add(running)
-    if (call !== undefined) call.onTooLarge = error => { this.#stop(running, error) }
+    if (call !== undefined) call.onTooLarge = running.expire
     try {
       this.#check(await send(), sql, running)
     } finally {
-      running.unwatch()
       this.#running.delete(running)
       if (this.#running.size === 0) this.#rest()
       await this.#cancelled
@@ -293,7 +305,7 @@ export class PostgresConnection implements Connection {
     throw wasFailed && !isLost ? new TxDoomed({ cause: error }) : failureOf(exchange, sql) // whatever it says: a statement whose Parse was passed over is unknown, too
   }
 
-  #stop (running: Running, error: Error): void {
+  readonly #stop = (running: Running, error: Error): void => {
     if (this.#isCommitting) return
     running.reason ??= error
     this.#cancelled ??= this.#cancel()
@@ -336,7 +348,8 @@ export class PostgresConnection implements Connection {
   async #commit (limits: Limits, send: () => Promise<Exchange>): Promise<void> {
     const patience = { ...unlimited, deadline: Math.min(Math.max(limits.deadline, performance.now() + GRACE_MS), performance.now() + LONGEST_COMMIT_MS) }
     this.#isCommitting = true
-    const unwatch = watchLimits(patience, 'COMMIT', () => { this.cut() })
+    const committing: Watched = { ...patience, sql: 'COMMIT', expire: () => { this.cut() } }
+    this.#running.add(committing)
     try {
       const exchange = await send()
       const wasFailed = this.#status === 'E'
@@ -347,7 +360,7 @@ export class PostgresConnection implements Connection {
     } finally {
       this.#isCommitting = false
       this.lease.rest()
-      unwatch()
+      this.#running.delete(committing)
     }
   }
 
