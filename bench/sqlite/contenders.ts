@@ -136,11 +136,19 @@ const libraries: Readonly<Record<string, Opening>> = {
   }
 }
 
-/** Those that are installed, and the names of those that are not. */
+/** Those that run here, and the names of those that are not installed, or cannot be started. */
 export async function readByLibraries (path: string): Promise<{ contenders: Contender[], missing: string[] }> {
-  const installed = Object.keys(libraries).filter(isInstalled)
-  const contenders = await Promise.all(installed.map(async name => await libraries[name]?.(path) ?? []))
-  return { contenders: contenders.flat(), missing: Object.keys(libraries).filter(name => !isInstalled(name)) }
+  const contenders: Contender[] = []
+  const missing: string[] = []
+  for (const [name, open] of Object.entries(libraries)) {
+    try {
+      if (isInstalled(name)) contenders.push(...await open(path))
+      else missing.push(name)
+    } catch {
+      missing.push(name) // installed without its binary
+    }
+  }
+  return { contenders, missing }
 }
 
 // --- time ------------------------------------------------------------------------------------------------------------------------
