@@ -58,6 +58,8 @@ export class Gate {
   #closed = false
   #idleWatch: NodeJS.Timeout | undefined
   #onEmpty: (() => void) | undefined
+  /** When somebody had to wait last, on the clock of `performance.now()`. */
+  waitedAt = -Infinity
   /** What was taken only because nobody else wanted it is to be given back. */
   onWanted: (() => void) | undefined
 
@@ -145,6 +147,7 @@ export class Gate {
       const unwatch = watchLimits(limits, sql, waiter.refuse)
       this.#waiters.add(waiter)
       this.#watchIdle()
+      this.waitedAt = performance.now()
       this.onWanted?.()
     })
   }

@@ -29,7 +29,7 @@ const GROUP = 16
 const MOST_SENT = 512
 const SILENT_MS = 4
 /** So many times what a group usually takes is long, whatever it is in ms. */
-const UNUSUAL = 16
+const UNUSUAL = 6
 /** No group can take so long, since the server ends each of its statements: whoever is at the other end has gone. */
 const GONE_MS = GROUP * LONGEST_ON_LANE_MS + 1000
 /** A timer that is later than this says that this process was busy, and nothing of the server. */

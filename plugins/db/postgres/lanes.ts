@@ -12,6 +12,8 @@ const DEEP_MS = 1
 const DEEP_TICKS = 3
 /** After so many ticks with little to do it goes. */
 const SHALLOW_TICKS = 250
+/** Nor is there one if anybody has waited for a connection within this time: it would be closed and opened in turn. */
+const CALM_MS = 10_000
 /** Before the next attempt to open one. */
 const PAUSE_MS = 500
 
@@ -71,7 +73,8 @@ export class Lanes implements LaneOwner {
   }
 
   #openSecond (): void {
-    const lease = this.#isOpening ? undefined : this.#gate.tryAcquire('a second lane')
+    const isCalm = !this.#isOpening && performance.now() - this.#gate.waitedAt > CALM_MS
+    const lease = isCalm ? this.#gate.tryAcquire('a second lane') : undefined
     if (lease === undefined) return
     this.#isSecondDue = true
     this.#owner.makeRoom()
