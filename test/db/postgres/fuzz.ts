@@ -218,8 +218,22 @@ export async function fuzz (url: string, { statements, seed, preparedStatements 
 
 // --- from the command line ---------------------------------------------------------------------------------------------------
 
+const usage = `npm run fuzz:postgres -- [options]
+
+  --statements N  how many are compared with pg's own answers (200000)
+  --seed N        the same seed, the same statements (1)
+  --prepared N    how many a connection keeps prepared; few, so that they are closed all the time (3)
+
+A PostgreSQL of its own is started, unless TEST_DATABASE_URL names one. Exit code 1 if an answer differs.`
+
 async function main (): Promise<void> {
-  const { values: { statements, seed, prepared } } = parseArgs({ options: { statements: { type: 'string', default: '200000' }, seed: { type: 'string', default: '1' }, prepared: { type: 'string', default: '3' } } })
+  const { values: { statements, seed, prepared, help } } = parseArgs({
+    options: { statements: { type: 'string', default: '200000' }, seed: { type: 'string', default: '1' }, prepared: { type: 'string', default: '3' }, help: { type: 'boolean', short: 'h' } }
+  })
+  if (help === true) {
+    process.stdout.write(`${usage}\n`)
+    return
+  }
   const server = process.env.TEST_DATABASE_URL === undefined ? await PostgresServer.start() : undefined
   const admin = server?.url ?? process.env.TEST_DATABASE_URL ?? ''
   const name = `fuzz_${process.pid}`
