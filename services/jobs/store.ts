@@ -17,9 +17,12 @@ export { concurrent } from './concurrent.ts'
 export { addJobCount, addJobCountGrouped, countGroupedJobs, jobCountGrouped } from './counts.ts'
 export { find, findAll, findById, findByJobId, findJobsBetween, getJobList } from './find.ts'
 export { addHistograms, durationHistogram, valueHistogram } from './histograms.ts'
+export { editMeta, fetchEnergyFootprint, fetchMetadata } from './metadata.ts'
 export { addMetricHistograms, metricHistogram } from './metric-histograms.ts'
 export { allocatedNodes, partitions, usedNodes } from './nodes.ts'
 export { jobsStats, jobsStatsGrouped } from './stats.ts'
+export { addTags, countTags, getTags, removeTag, removeTags } from './tags.ts'
+export { deleteJob, deleteJobsBefore, startJob, stopJob } from './writes.ts'
 export type { JobsDatabase, JobsOptions, Warn, Warning, WritableJobs } from './query.ts'
 
 /** The jobs, in order of `order` (default: id). Throws `TDM_ERR_JOBS_BAD_ORDER_FIELD`, `TDM_ERR_JOBS_BAD_PAGE`. */
