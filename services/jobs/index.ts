@@ -9,28 +9,37 @@ import { authenticate, defaultRateLimit, type RateLimit } from './authentication
 import { defaultDeadlines, type Deadlines } from './limits.ts'
 import { isForeign } from './migrations/index.ts'
 import { documentRoutes } from './openapi.ts'
+import { histogramsRoutes } from './routes/histograms.ts'
 import { jobRoutes } from './routes/job.ts'
 import { listRoutes } from './routes/list.ts'
+import { nodesRoutes } from './routes/nodes.ts'
 import type { Context } from './routes/route.ts'
+import { tagsRoutes } from './routes/tags.ts'
 import { totalsRoutes } from './routes/totals.ts'
+import { writesRoutes } from './routes/writes.ts'
 import type { JobsOptions } from './store.ts'
 import { TokenCache } from './token-cache.ts'
 
 /** All have defaults; see `JobsOptions` of the store. */
-export interface JobsServiceOptions extends Pick<JobsOptions, 'now' | 'shortJobSeconds'> {
+export interface JobsServiceOptions extends Pick<JobsOptions, 'now' | 'shortJobSeconds' | 'metricConfig'> {
   readonly deadlines?: Partial<Deadlines>
   readonly rateLimit?: Partial<RateLimit>
 }
 
-const themes = [listRoutes, jobRoutes, totalsRoutes]
+const themes = [listRoutes, jobRoutes, totalsRoutes, histogramsRoutes, nodesRoutes, tagsRoutes, writesRoutes]
 
 export default async function jobs (app: FastifyInstance, options: JobsServiceOptions): Promise<void> {
-  const { now = readClock, shortJobSeconds, rateLimit, deadlines } = options
+  const { now = readClock, shortJobSeconds, metricConfig, rateLimit, deadlines } = options
   const tokens = await isForeign(app.db) ? undefined : new TokenCache({ db: app.db, log: app.log, now })
   await warnIfOpen(app, tokens)
   await documentRoutes(app)
   const context: Context = {
-    store: { now, ...(shortJobSeconds === undefined ? {} : { shortJobSeconds }), warn: (details, message) => { app.log.warn(details, message) } },
+    store: {
+      now,
+      ...(shortJobSeconds === undefined ? {} : { shortJobSeconds }),
+      ...(metricConfig === undefined ? {} : { metricConfig }),
+      warn: (details, message) => { app.log.warn(details, message) }
+    },
     deadlines: { ...defaultDeadlines, ...deadlines }
   }
   await app.register(async api => {

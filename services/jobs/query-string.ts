@@ -45,6 +45,8 @@ const filters = {
 
 const page = Type.Optional(Type.Integer({ minimum: 1, maximum: 2 ** 31, description: 'from 1', examples: [1] }))
 const limit = Type.Integer({ minimum: 1, maximum: 1000, description: 'of a page', examples: [25] })
+/** For lists and single jobs. */
+export const WithMetadata = Type.Optional(Type.Boolean({ description: 'with meta data, and the energy by metric', examples: [true] }))
 const closed = { additionalProperties: false }
 
 export const CountQuery = Type.Object(filters, closed)
@@ -60,6 +62,7 @@ export const ListQuery = Type.Object({
   limit: Type.Optional(limit),
   'items-per-page': Type.Optional({ ...limit, description: 'another name for limit' }),
   page,
+  'with-metadata': WithMetadata,
   cursor: Type.Optional(Type.String({ pattern: '^[\\w-]+$', maxLength: 4096, description: 'the nextCursor of the page before, asked for with the same filter and order' }))
 }, closed)
 export type ListQuery = Static<typeof ListQuery>

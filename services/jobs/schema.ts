@@ -239,6 +239,15 @@ export type TagCounts = Static<typeof TagCounts>
 export const MetaData = Type.Record(Type.String(), Type.String())
 export type MetaData = Static<typeof MetaData>
 
+/** A job with what belongs to it: its tags, left out if it has none, and, if they were asked for, its meta data and the energy that it has taken by metric (kWh). */
+export const DetailedJob = Type.Object({
+  ...Job.properties,
+  energyFootprint: Type.Union([Footprint, Type.Null()]),
+  metaData: Type.Union([MetaData, Type.Null()]),
+  tags: Type.Optional(Type.Array(Tag))
+}, closed)
+export type DetailedJob = Static<typeof DetailedJob>
+
 /** `listQuery`: the query string that lists them. */
 export const ConcurrentJobs = Type.Object({
   listQuery: Type.String(),

@@ -16,6 +16,7 @@ import { eachJob, findJobs, jobFields, toJobs } from './whole-jobs.ts'
 
 export { concurrent } from './concurrent.ts'
 export { addJobCount, addJobCountGrouped, countGroupedJobs, jobCountGrouped } from './counts.ts'
+export { withDetails } from './details.ts'
 export { find, findAll, findById, findByJobId, findJobsBetween, getJobList } from './find.ts'
 export { addHistograms, durationHistogram, valueHistogram } from './histograms.ts'
 export { editMeta, fetchEnergyFootprint, fetchMetadata } from './metadata.ts'

@@ -79,7 +79,7 @@ const tagFields = sql`tag.id AS id, tag.tag_type AS type, tag.tag_name AS name, 
 // --- who may -------------------------------------------------------------------------------------------------------------------
 
 /** A user who is called admin is not one by that. */
-function isReadable (user: User | null): Fragment {
+export function isReadable (user: User | null): Fragment {
   if (user === null) throw new JobsUnauthenticated()
   const { username, roles } = user
   const ofAdmins = isAdmin(user) || roles.includes('support') ? ['admin'] : []

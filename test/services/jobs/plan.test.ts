@@ -36,13 +36,14 @@ async function planOf (path: string, filter: JobFilter, after?: Position, field 
   }
 }
 
-async function checkPlans (t: Test, path: string): Promise<void> {
+/** `isOurs`: the indices end with the id; others may need a sort of the jobs of one second. */
+async function checkPlans (t: Test, path: string, isOurs: boolean): Promise<void> {
   for (const filter of filters) {
     const plan = await planOf(path, filter)
     t.notMatch(plan, /TEMP B-TREE FOR ORDER BY/, `${JSON.stringify(filter)}: ${plan}`)
     t.match(plan, /USING (?:COVERING )?INDEX/)
     const behind = await planOf(path, filter, { value: String(NOW - 86400), id: '7' })
-    t.notMatch(behind, /TEMP B-TREE/, `behind a row: ${JSON.stringify(filter)}: ${behind}`)
+    t.notMatch(behind, isOurs ? /TEMP B-TREE/ : /TEMP B-TREE FOR ORDER BY/, `behind a row: ${JSON.stringify(filter)}: ${behind}`)
     t.match(behind, /start_?time<\?|\(start_time>\? AND start_time<\?\)/, `the index is entered there: ${behind}`)
   }
   t.match(await planOf(path, {}, { value: '7', id: '7' }, 'id'), /^SEARCH job USING INTEGER PRIMARY KEY \(rowid<\?\)$/)
@@ -51,12 +52,12 @@ async function checkPlans (t: Test, path: string): Promise<void> {
 void t.test('with our own indices', async t => {
   const path = join(t.testdir(), 'job.db')
   writeJobDb(path, makeJobs(200))
-  await checkPlans(t, path)
+  await checkPlans(t, path, true)
 })
 
 for (const name of ['job_v10_79idx.db', 'job_canonical_v11.db']) {
   void t.test(`with those of cc-backend, in ${name}`, { skip: missing ?? false }, async t => {
-    await checkPlans(t, copyDatabase(t, name))
+    await checkPlans(t, copyDatabase(t, name), false)
   })
 }
 
