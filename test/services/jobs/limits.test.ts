@@ -5,6 +5,7 @@ import { explainLimit } from '../../../services/jobs/limits.ts'
 import { makeJobs } from '../../data/jobs.ts'
 import { startApp } from '../../helper/app.ts'
 import { engines, freshUrl } from '../../helper/db.ts'
+import { skipWithoutNative } from '../../helper/native.ts'
 import { bearer, openWith } from './service.ts'
 
 /** Each job as often as nobody can wait for. */
@@ -54,6 +55,16 @@ for (const engine of engines) {
     t.ok(Number(response.headers['retry-after']) > 500)
   })
 }
+
+void t.test('a statement that needs too much memory is a 503 that says so', { skip: skipWithoutNative('limits the length of values') }, async t => {
+  const app = await openWith(t, 'sqlite', makeJobs(3), { env: { SQLITE_MAX_LENGTH: '2MB' } })
+  await app.db.exec('ALTER TABLE job RENAME TO job_rows; CREATE VIEW job AS SELECT * FROM job_rows WHERE length(hex(zeroblob(1500000 + id))) > 0')
+  for (const headers of [{}, { accept: 'application/x-ndjson' }]) {
+    const response = await app.inject({ url: '/api/jobs', headers })
+    t.match(response.json(), { statusCode: 503, code: 'TDM_ERR_JOBS_MEMORY_LIMIT', message: /more memory or temporary disk.*Narrow the filter/ })
+    t.notMatch(response.body, /zeroblob|too big|SELECT/)
+  }
+})
 
 void t.test('each limit has its code; what is none stays what it is', async t => {
   const code = (error: unknown, ms?: number): unknown => (explainLimit(error, ms) as { code?: string }).code
