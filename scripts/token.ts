@@ -46,6 +46,9 @@ const options = {
   help: { type: 'boolean', short: 'h' }
 } as const
 
+/** Unix seconds: one now for all that is said. */
+const now = Math.floor(Date.now() / 1000)
+
 /** Of a time, in seconds. */
 const units: Readonly<Record<string, number>> = { h: 3600, d: 86400, w: 7 * 86400 }
 
@@ -105,7 +108,7 @@ function readToken ({ user, role = [], project, name, expires }: Values): NewTok
   const wrong = role.find(word => !isRole(word))
   if (wrong !== undefined || role.length === 0) throw new Error(`expected --role, one of ${roles.join(', ')}; got ${wrong ?? 'none'}.`)
   if (project !== undefined && !role.includes('manager')) throw new Error('--project is for the role manager.')
-  const until = expires === undefined ? undefined : now() + toSeconds(expires)
+  const until = expires === undefined ? undefined : now + toSeconds(expires)
   return { username: user, roles: [...new Set(role.filter(isRole))], ...(project && { projects: project }), ...(name && { name }), ...(until && { expires: until }) }
 }
 
@@ -123,7 +126,7 @@ function toSeconds (time: string): number {
 
 async function create (db: Database, token: NewToken): Promise<void> {
   const isFirst = !await hasTokens(db)
-  const made = await createToken(db, token, now())
+  const made = await createToken(db, token, now)
   const until = token.expires === undefined ? 'until it is revoked' : `until ${toDate(token.expires)}`
   console.error(`token ${made.id}: ${token.username}, ${token.roles.join(' and ')}; valid ${until}. It is shown this once.`)
   if (isFirst) console.error('It is the first: within five seconds the API answers nobody without a token.')
@@ -137,7 +140,7 @@ async function list (db: Database): Promise<void> {
 }
 
 function toLine ({ id, name, user, created, expires, lastUsed }: ApiToken): string[] {
-  const until = expires === undefined ? 'never' : `${toDate(expires)}${expires <= now() ? ' (past)' : ''}`
+  const until = expires === undefined ? 'never' : `${toDate(expires)}${expires <= now ? ' (past)' : ''}`
   return [String(id), user.username, user.roles.join(' '), user.projects?.join(' ') || '-', toDate(created), until, lastUsed ?? 'never', name]
 }
 
@@ -145,10 +148,6 @@ async function revoke (db: Database, id: number): Promise<void> {
   if (!await revokeToken(db, id)) throw new Error(`there is no token ${id}; npm run token -- list shows those that are.`)
   console.log(`token ${id} is revoked: requests with it are refused within five seconds.`)
   if (!await hasTokens(db)) console.log('It was the last: the API answers this machine, as an admin, and nobody else.')
-}
-
-function now (): number {
-  return Math.floor(Date.now() / 1000)
 }
 
 /** 2026-03-01 12:00 UTC */

@@ -53,9 +53,9 @@ void t.test('a database of cc-backend says why it has none', async t => {
 void t.test('what is not understood is refused before anything is opened, and it explains itself', async t => {
   const url = 'sqlite:/nowhere/at/all.db'
   const refused: Array<[args: string[], reason: RegExp]> = [
-    [[], /expected create .*Usage:/s], [['make'], /Usage:/], [['create', 'x'], /Usage:/], [['create'], /expected --user/], [['create', '--user', 'a'], /expected --role.*got none/],
+    [[], /expected create .*Usage:/s], [['create'], /expected --user/], [['create', '--user', 'a'], /expected --role.*got none/],
     [['create', '--user', 'a', '--role', 'root'], /expected --role, one of api, .*; got root/], [['create', '--user', 'a', '--role', 'api', '--expires', 'soon'], /expected --expires as 12h/],
-    [['create', '--user', 'a', '--role', 'api', '--project', 'p'], /--project is for the role manager/], [['revoke'], /Usage:/], [['revoke', 'x'], /Usage:/], [['list', '--user', 'a'], /Usage:/],
+    [['create', '--user', 'a', '--role', 'api', '--project', 'p'], /--project is for the role manager/], [['revoke', 'x'], /Usage:/], [['list', '--user', 'a'], /Usage:/],
     [['list', '--nonsense'], /--nonsense/]
   ]
   for (const [args, reason] of refused) t.match(await run(t, url, ...args), { code: 1, stdout: '', stderr: reason }, args.join(' '))
