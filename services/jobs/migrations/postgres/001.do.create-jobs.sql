@@ -52,8 +52,12 @@ CREATE INDEX job_start ON job (start_time, id);
 CREATE INDEX job_cluster_start ON job (cluster, start_time, id);
 CREATE INDEX job_user_start ON job (hpc_user, start_time, id);
 CREATE INDEX job_project_start ON job (project, start_time, id);
+-- The partitions of a cluster, one step each, and pages of one.
+CREATE INDEX job_partition_start ON job (cluster, cluster_partition, start_time, id);
 -- The few that run: the statement has to say job_state = 'running' literally.
 CREATE INDEX job_running ON job (cluster, start_time, id) WHERE job_state = 'running';
+-- The few that took longer than three days, so that what ran beside a job is looked for near its start: duration > 259200, literally.
+CREATE INDEX job_long ON job (cluster, start_time, id) WHERE duration > 259200;
 -- Statistics by group from the index alone.
 CREATE INDEX job_stats_user ON job (cluster, hpc_user, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc);
 CREATE INDEX job_stats_project ON job (cluster, project, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user);
