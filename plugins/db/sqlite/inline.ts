@@ -167,6 +167,8 @@ function remaining ({ deadline }: Limits): number {
   return ms < 1000 ? ms : Math.ceil(ms / 1000) * 1000
 }
 
+/** ALTER TABLE tells it as an error in the schema that it was reading. */
 export function isInterrupted (error: unknown): boolean {
-  return codeOf(error) === 'SQLITE_INTERRUPT'
+  const code = codeOf(error)
+  return code === 'SQLITE_INTERRUPT' || (code === 'SQLITE_ERROR' && /^error in .*: interrupted$/s.test((error as Error).message))
 }

@@ -118,6 +118,16 @@ void t.test('15: a write that the budget interrupts takes effect once', { skip: 
   t.equal(stalls(db), 0)
 })
 
+void t.test('an ALTER TABLE that the budget interrupts takes effect once', { skip: skipWithoutNative('runs on the main thread') }, async t => {
+  const db = await openTestDatabase(t, 'sqlite', { DB_EVENT_LOOP_BUDGET: '1ms' })
+  // each ALTER reads the whole schema, and is interrupted in one part of it or another
+  const tables = Array.from({ length: 150 }, (_, i) => `CREATE TABLE t${i} (a, b); CREATE VIEW v${i} AS SELECT a, b FROM t${i} WHERE a > (SELECT max(b) FROM t${i});`)
+  await db.exec(tables.join('\n'))
+  for (let i = 0; i < 40; i++) await db.exec(`ALTER TABLE t${i} RENAME COLUMN a TO c${i}`)
+  const [columns] = await db.prepare('SELECT count(*) AS n FROM pragma_table_list AS l JOIN pragma_table_info(l.name) AS c WHERE l.type = \'table\' AND c.name GLOB \'c[0-9]*\'').all()
+  t.equal(columns?.n, 40)
+})
+
 void t.test('15: a write that waited for another process\' lock is still under the budget', async t => {
   const path = join(freshFolder(t), 'a.db')
   const db = await openUrl(t, `sqlite:${path}`)
