@@ -1,6 +1,7 @@
 /**
  * The application as one Fastify plugin, for `fastify start app.ts`: config → db → tx → ops → services, in this order.
- * Errors leave it in one form, `{ statusCode, code, error, message }`; what went wrong inside is in the log, and never in an answer.
+ * Errors leave it in one form, `{ statusCode, code, error, message }`; what went wrong inside is in the log, and never in an answer. An error that was made for its reader
+ * (`expose`: which limit it was) says so itself.
  */
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
@@ -47,9 +48,10 @@ function endPlainly (error: Error & { code: string }): void {
 
 function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const { statusCode = 500 } = error
-  if (statusCode >= 500) request.log.error({ err: error, route: request.routeOptions.url }, 'a request failed')
+  const isExposed = statusCode < 500 || ('expose' in error && error.expose === true)
+  if (statusCode >= 500) request.log[isExposed ? 'warn' : 'error']({ err: error, route: request.routeOptions.url }, 'a request failed')
   if (statusCode === 503) reply.header('retry-after', '1')
-  const message = statusCode >= 500 ? 'The request could not be answered. The log of the server says why.' : error.message
+  const message = isExposed ? error.message : 'The request could not be answered. The log of the server says why.'
   reply.code(statusCode).send({ statusCode, code: error.code, error: STATUS_CODES[statusCode], message, ...pointerOf(error) })
 }
 

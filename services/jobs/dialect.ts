@@ -23,6 +23,16 @@ export interface Dialect {
   jsonText: (column: Fragment, key: string) => Fragment
   /** Some element of the JSON array of objects has at `key` a string for which `test` holds. */
   someElement: (column: Fragment, key: string, test: (text: Fragment) => Fragment) => Fragment
+  /** The elements of the JSON array of objects, to be joined under the name `element`. */
+  eachElement: (column: Fragment) => Fragment
+  /** Of an `element`: the string at `key`, else NULL. */
+  elementText: (key: string) => Fragment
+  /** The column's JSON object with the text `value` at `key`; of anything else the object with that alone. */
+  withText: (column: Fragment, key: string, value: string) => Fragment
+  /** The whole part of a number, towards 0. */
+  truncate: (number: Fragment) => Fragment
+  /** Makes transactions that name the same key wait for each other; undefined where all that write do so anyhow. */
+  lock: (key: string) => Fragment | undefined
 }
 
 const sqlite: Dialect = {
@@ -32,7 +42,20 @@ const sqlite: Dialect = {
   jsonNumber: (column, key) => jsonOfType(column, key, sql`'integer', 'real'`),
   jsonText: (column, key) => jsonOfType(column, key, sql`'text'`),
   someElement: (column, key, test) => sql`EXISTS (SELECT 1 FROM json_each(${arrayOrEmpty(column)}) AS element WHERE ${
-    test(sql`CASE element.type WHEN 'object' THEN ${jsonOfType(sql`element.value`, key, sql`'text'`)} END`)})`
+    test(elementText(key))})`,
+  eachElement: column => sql`json_each(${arrayOrEmpty(column)}) AS element`,
+  elementText,
+  withText: (column, key, value) => sql`json_patch(${objectOrEmpty(column)}, json_object(${key}, ${value}))`,
+  truncate: number => sql`CAST(${number} AS INTEGER)`,
+  lock: () => undefined
+}
+
+function elementText (key: string): Fragment {
+  return sql`CASE element.type WHEN 'object' THEN ${jsonOfType(sql`element.value`, key, sql`'text'`)} END`
+}
+
+function objectOrEmpty (column: Fragment): Fragment {
+  return sql`CASE WHEN json_valid(${column}) THEN CASE json_type(${column}) WHEN 'object' THEN ${column} ELSE '{}' END ELSE '{}' END`
 }
 
 /** CASE, because AND does not promise which side is looked at first, and `json_extract` fails on invalid JSON. */
@@ -53,7 +76,12 @@ const postgres: Dialect = {
   jsonNumber: (column, key) => sql`CAST(${jsonbOfType(column, key, sql`'number'`)} AS NUMERIC)`,
   jsonText: (column, key) => jsonbOfType(column, key, sql`'string'`),
   someElement: (column, key, test) => sql`EXISTS (SELECT 1 FROM jsonb_array_elements(${jsonbArrayOrEmpty(column)}) AS element(value) WHERE ${
-    test(jsonbOfType(sql`element.value`, key, sql`'string'`))})`
+    test(jsonbOfType(sql`element.value`, key, sql`'string'`))})`,
+  eachElement: column => sql`jsonb_array_elements(${jsonbArrayOrEmpty(column)}) AS element(value)`,
+  elementText: key => jsonbOfType(sql`element.value`, key, sql`'string'`),
+  withText: (column, key, value) => sql`CASE jsonb_typeof(${column}) WHEN 'object' THEN ${column} ELSE '{}' END || jsonb_build_object(CAST(${key} AS TEXT), CAST(${value} AS TEXT))`,
+  truncate: number => sql`CAST(trunc(${number}) AS BIGINT)`,
+  lock: key => sql`SELECT pg_advisory_xact_lock(hashtextextended(${key}, 0)) AS locked`
 }
 
 function jsonbArrayOrEmpty (column: Fragment): Fragment {

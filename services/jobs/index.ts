@@ -1,80 +1,59 @@
 /**
- * The routes of the jobs: `GET /api/jobs`, `/api/jobs/:id`, `/api/jobs/count`, `/api/jobs/stats`. Reads only; no SQL.
+ * The jobs service as a Fastify plugin: its options, who may ask, and the routes in routes/, by theme. No SQL.
  *
- * What is kept true: every answer shows what one user may see. Until API tokens exist that user is an admin, and so only processes on this machine are answered; anybody
- * else, also through a proxy, gets 401. A row that had to be repaired is logged with its id.
+ * What is kept true: every answer shows what one user may see. A row that had to be repaired is logged with its id.
  */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Type, type Static } from 'typebox'
+import type { FastifyInstance } from 'fastify'
 import type {} from '../../plugins/db/index.ts' // app.db
-import { JobsUnauthenticated } from './errors.ts'
-import { CountQuery, groups, ListQuery, refuseUnknown, StatsQuery, toFilter, toGroupPage, toOrder, toPage, toSortBy } from './query-string.ts'
-import { GroupStats, Job, Stats, type User } from './schema.ts'
-import { countJobs, findById, jobsStats, jobsStatsGrouped, queryJobs, type JobsOptions } from './store.ts'
+import { authenticate, defaultRateLimit, type RateLimit } from './authentication.ts'
+import { defaultDeadlines, type Deadlines } from './limits.ts'
+import { isForeign } from './migrations/index.ts'
+import { documentRoutes } from './openapi.ts'
+import { histogramsRoutes } from './routes/histograms.ts'
+import { jobRoutes } from './routes/job.ts'
+import { listRoutes } from './routes/list.ts'
+import { nodesRoutes } from './routes/nodes.ts'
+import type { Context } from './routes/route.ts'
+import { tagsRoutes } from './routes/tags.ts'
+import { totalsRoutes } from './routes/totals.ts'
+import { writesRoutes } from './routes/writes.ts'
+import type { JobsOptions } from './store.ts'
+import { TokenCache } from './token-cache.ts'
 
 /** All have defaults; see `JobsOptions` of the store. */
-export type JobsServiceOptions = Pick<JobsOptions, 'now' | 'shortJobSeconds'>
+export interface JobsServiceOptions extends Pick<JobsOptions, 'now' | 'shortJobSeconds' | 'metricConfig'> {
+  readonly deadlines?: Partial<Deadlines>
+  readonly rateLimit?: Partial<RateLimit>
+}
 
-const JobParams = Type.Object({ id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) })
+const themes = [listRoutes, jobRoutes, totalsRoutes, histogramsRoutes, nodesRoutes, tagsRoutes, writesRoutes]
 
-const JobsAnswer = Type.Object({
-  jobs: Type.Array(Job),
-  items: Type.Integer({ description: 'how many a full page has' }),
-  page: Type.Integer()
-})
-const CountAnswer = Type.Object({ count: Type.Integer() })
-const StatsAnswer = Type.Object({ stats: Type.Array(Type.Object({ ...Type.Partial(Type.Pick(GroupStats, ['id', 'name'])).properties, ...Stats.properties })) })
-
-export default async function jobs (app: FastifyInstance, { now, shortJobSeconds }: JobsServiceOptions): Promise<void> {
-  const options: JobsOptions = {
-    ...(now === undefined ? {} : { now }),
-    ...(shortJobSeconds === undefined ? {} : { shortJobSeconds }),
-    warn: (details, message) => { app.log.warn(details, message) }
+export default async function jobs (app: FastifyInstance, options: JobsServiceOptions): Promise<void> {
+  const { now = readClock, shortJobSeconds, metricConfig, rateLimit, deadlines } = options
+  const tokens = await isForeign(app.db) ? undefined : new TokenCache({ db: app.db, log: app.log, now })
+  await warnIfOpen(app, tokens)
+  await documentRoutes(app)
+  const context: Context = {
+    store: {
+      now,
+      ...(shortJobSeconds === undefined ? {} : { shortJobSeconds }),
+      ...(metricConfig === undefined ? {} : { metricConfig }),
+      warn: (details, message) => { app.log.warn(details, message) }
+    },
+    deadlines: { ...defaultDeadlines, ...deadlines }
   }
-  app.log.warn('jobs: there are no API tokens yet. Requests from this machine are answered as an admin, all others with 401.')
-
-  app.addHook('onRequest', async request => { refuseStrangers(request) })
-
-  app.get<{ Querystring: Static<typeof ListQuery> }>('/api/jobs', route(ListQuery, JobsAnswer), async request => {
-    const page = toPage(request.query)
-    const found = await queryJobs(app.db, { user: localAdmin, filter: [toFilter(request.query)], order: toOrder(request.query), page }, options)
-    return { jobs: found, items: page.itemsPerPage, page: page.page }
-  })
-
-  app.get<{ Querystring: Static<typeof CountQuery> }>('/api/jobs/count', route(CountQuery, CountAnswer), async request => {
-    return { count: await countJobs(app.db, { user: localAdmin, filter: [toFilter(request.query)] }, options) }
-  })
-
-  app.get<{ Querystring: Static<typeof StatsQuery> }>('/api/jobs/stats', route(StatsQuery, StatsAnswer), async request => {
-    const input = { user: localAdmin, filter: [toFilter(request.query)] }
-    const { groupBy } = request.query
-    if (groupBy === undefined) return { stats: await jobsStats(app.db, input, options) }
-    const page = toGroupPage(request.query)
-    const grouping = { groupBy: groups[groupBy], sortBy: toSortBy(request.query), ...(page === undefined ? {} : { page }) }
-    return { stats: await jobsStatsGrouped(app.db, { ...input, ...grouping }, options) }
-  })
-
-  app.get<{ Params: Static<typeof JobParams> }>('/api/jobs/:id', { schema: { params: JobParams, response: { 200: Job } } }, async request => {
-    return await findById(app.db, { user: localAdmin, id: request.params.id }, options)
+  await app.register(async api => {
+    await authenticate(api, { tokens, rateLimit: { ...defaultRateLimit, ...rateLimit } })
+    for (const addRoutes of themes) addRoutes(api, context)
   })
 }
 
-/** The schemas of a route. Unknown names are looked for before validation, because Fastify's default is to remove them there. */
-function route (querystring: { properties: object }, answer: object) {
-  return {
-    schema: { querystring, response: { 200: answer } },
-    preValidation: async ({ query }: FastifyRequest): Promise<void> => { refuseUnknown(query, querystring) }
-  }
+async function warnIfOpen ({ log }: FastifyInstance, tokens: TokenCache | undefined): Promise<void> {
+  if (await tokens?.hasSome() === true) return
+  const reason = tokens === undefined ? 'the database belongs to cc-backend and keeps no API tokens' : 'there are no API tokens yet (npm run token -- create)'
+  log.warn(`jobs: ${reason}. Requests from this machine are answered as an admin, all others with 401.`)
 }
 
-const localAdmin: User = { username: 'local', roles: ['admin'] }
-
-/** Throws `TDM_ERR_JOBS_UNAUTHENTICATED` for a request that did not begin on this machine. */
-function refuseStrangers ({ ip, socket, headers }: FastifyRequest): void {
-  const isForwarded = headers.forwarded !== undefined || headers['x-forwarded-for'] !== undefined || headers['x-real-ip'] !== undefined
-  if (isForwarded || !isLoopback(ip) || !isLoopback(socket.remoteAddress ?? '')) throw new JobsUnauthenticated()
-}
-
-function isLoopback (address: string): boolean {
-  return address === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(address)
+function readClock (): number {
+  return Math.floor(Date.now() / 1000)
 }

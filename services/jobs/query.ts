@@ -3,15 +3,20 @@ import type { Database, Row } from '../../plugins/db/types.ts'
 import { visibleTo } from './access.ts'
 import { dialects } from './dialect.ts'
 import { matching } from './filter.ts'
-import type { Fragment } from './fragment.ts'
-import type { JobColumn } from './rows.ts'
-import type { JobsInput } from './schema.ts'
+import { sql, where, type Fragment } from './fragment.ts'
+import type { JobsInput, MetricConfig } from './schema.ts'
 
-/** What the functions need of a database. Inside of `db.tx(fn)` they run in that transaction. */
+/** What the functions that read need of a database. Inside of `db.tx(fn)` they run in that transaction. */
 export type JobsDatabase = Pick<Database, 'engine' | 'prepare'>
 
-/** Told once for an answer, which rows of it were repaired. */
-export type Warn = (details: { ids: number[], columns: JobColumn[] }, message: string) => void
+/** What the functions that write need: each is a transaction, or part of the one around. */
+export type WritableJobs = Pick<Database, 'engine' | 'prepare' | 'tx'>
+
+/** Which rows of an answer were repaired, or which metric is not in it and why. */
+export type Warning = { ids: number[], columns: string[] } | { metric: string, problem: string }
+
+/** Told once for an answer. */
+export type Warn = (details: Warning, message: string) => void
 
 /** What the answers depend on besides the database. */
 export interface JobsOptions {
@@ -21,18 +26,33 @@ export interface JobsOptions {
   readonly shortJobSeconds?: number
   /** Told about rows with NULL or broken JSON, which were answered with 0 or empty values. Default: nobody. */
   readonly warn?: Warn
+  /** The metrics of each cluster: what the histograms of metrics are drawn by. Default: none. */
+  readonly metricConfig?: MetricConfig
 }
 
 /** The options with their defaults, and the clock read once: one answer has one now. */
-export interface Settings { readonly now: number, readonly shortJobSeconds: number, readonly warn: Warn }
+export interface Settings { readonly now: number, readonly shortJobSeconds: number, readonly warn: Warn, readonly metricConfig: MetricConfig }
 
-export function settingsOf ({ now = readClock, shortJobSeconds = 300, warn = warnNobody }: JobsOptions): Settings {
-  return { now: now(), shortJobSeconds, warn }
+export function settingsOf ({ now = readClock, shortJobSeconds = 300, warn = warnNobody, metricConfig = {} }: JobsOptions): Settings {
+  return { now: now(), shortJobSeconds, warn, metricConfig }
 }
 
 /** The conditions of the user's role and of the filters. `steered`: see filter.ts. */
 export function conditionsOf (db: JobsDatabase, { user, filter = [] }: JobsInput, now: number, steered = false): Fragment[] {
   return [...visibleTo(user), ...matching(filter, { dialect: dialects[db.engine], now, steered })]
+}
+
+/** Seconds that a job has lasted: of a running one until now. */
+export function lasted (now: number): Fragment {
+  return sql`CASE WHEN job.job_state = 'running' THEN ${now} - job.start_time ELSE job.duration END`
+}
+
+/**
+ * The job runs, and meets `conditions`. The few that do are found first, in the index of them alone (job_running, for which the state is a literal); left to itself SQLite reads the whole table if
+ * it has to look at a column that the index does not hold.
+ */
+export function isRunning (conditions: readonly Fragment[] = []): Fragment {
+  return sql`job.id IN (SELECT job.id FROM job${where([sql`job.job_state = 'running'`, ...conditions])})`
 }
 
 export async function findRows<R = Row> (db: JobsDatabase, { text, values }: Fragment): Promise<R[]> {

@@ -5,7 +5,7 @@
  * what was repaired is reported with the row's id. JSON comes as text or, in a database written by cc-backend, as a blob with text in it.
  */
 import type { Column } from '../../plugins/db/types.ts'
-import type { Footprint, Job, Resource } from './schema.ts'
+import type { Footprint, Job, MetaData, Resource } from './schema.ts'
 
 /** The columns of `job` that a Job is made of. */
 export const jobColumns = [
@@ -90,6 +90,19 @@ function toResource ({ hostname, hwthreads, accelerators, configuration }: Recor
   if (Array.isArray(accelerators)) resource.accelerators = accelerators.filter(isString)
   if (isString(configuration)) resource.configuration = configuration
   return resource
+}
+
+/** Text to text; what is not text is left out. null for none. */
+export function toMetaData (column: Column, bad: () => void): MetaData | null {
+  const json = parse(column)
+  if (json === undefined || json === null) return null
+  if (!isObject(json)) return orElse({}, bad)
+  return Object.fromEntries(Object.entries(json).sort(byKey).filter((entry): entry is [string, string] => isString(entry[1]) || orElse(false, bad)))
+}
+
+/** As `toFootprint`; null for none. */
+export function toEnergyFootprint (column: Column, bad: () => void): Footprint | null {
+  return column === null ? null : toFootprint(column, bad)
 }
 
 /** A null in it is 0, as upstream; what is not a number is left out. Sorted, because jsonb keeps no order. */

@@ -142,6 +142,9 @@ export type Order = Static<typeof Order>
 export const Page = Type.Object({ itemsPerPage: Type.Integer(), page: Type.Integer() }, closed)
 export type Page = Static<typeof Page>
 
+/** A row of a sorted list: what it is sorted by, as text, and its id. */
+export interface Position { value: string | null, id: string }
+
 // --- statistics ------------------------------------------------------------------------------------------------------------
 
 export const Stats = Type.Object({
@@ -173,11 +176,157 @@ export const SortBy = Type.Union([
 ])
 export type SortBy = Static<typeof SortBy>
 
+/** Which of the two counts a function sets. */
+export const CountKind = Type.Union([Type.Literal('running'), Type.Literal('short')])
+export type CountKind = Static<typeof CountKind>
+
+/** What a group is counted in: seconds for the hours, as upstream did. Without one: jobs. */
+export const Weight = Type.Union([Type.Literal('NODE_COUNT'), Type.Literal('NODE_HOURS'), Type.Literal('CORE_COUNT'), Type.Literal('CORE_HOURS')])
+export type Weight = Static<typeof Weight>
+
+export const GroupCount = Type.Object({ name: Type.String(), count: Type.Integer() }, closed)
+export type GroupCount = Static<typeof GroupCount>
+
+// --- histograms --------------------------------------------------------------------------------------------------------------
+
+export const HistogramColumn = Type.Union([Type.Literal('num_nodes'), Type.Literal('num_hwthreads'), Type.Literal('num_acc')])
+export type HistogramColumn = Static<typeof HistogramColumn>
+
+export const HistoPoint = Type.Object({ value: Type.Integer(), count: Type.Integer() }, closed)
+export type HistoPoint = Static<typeof HistoPoint>
+
+/** `min` and `max` are what the bin is labelled with. The true edges are those of `peak / bins`. */
+export const MetricPoint = Type.Object({ bin: Type.Integer(), count: Type.Integer(), min: Type.Integer(), max: Type.Integer() }, closed)
+export type MetricPoint = Static<typeof MetricPoint>
+
+export const MetricHistogram = Type.Object({ metric: Type.String(), unit: Type.String(), stat: Type.String(), data: Type.Array(MetricPoint) }, closed)
+export type MetricHistogram = Static<typeof MetricHistogram>
+
+export const Histograms = Type.Object({
+  histDuration: Type.Array(HistoPoint),
+  histNumNodes: Type.Array(HistoPoint),
+  histNumCores: Type.Array(HistoPoint),
+  histNumAccs: Type.Array(HistoPoint)
+}, closed)
+export type Histograms = Static<typeof Histograms>
+
+/** Of one metric on one cluster. `footprint`: its statistic in the footprints of jobs, such as avg; empty if it is not in them. */
+export const Metric = Type.Object({ peak: Type.Number(), unit: Type.String(), footprint: Type.String() }, closed)
+export type Metric = Static<typeof Metric>
+
+/** Cluster → metric. */
+export const MetricConfig = Type.Record(Type.String(), Type.Record(Type.String(), Metric))
+export type MetricConfig = Readonly<Record<string, Readonly<Record<string, Readonly<Metric>>>>>
+
+// --- what belongs to jobs ------------------------------------------------------------------------------------------------------
+
+/** `scope`: global, admin, or the one user who sees it. */
+export const Tag = Type.Object({ id: Type.Integer(), type: Type.String(), name: Type.String(), scope: Type.String() }, closed)
+export type Tag = Static<typeof Tag>
+
+/** A tag by what it is called. `scope`: default global. */
+export const TagName = Type.Object({
+  type: Type.String({ minLength: 1 }),
+  name: Type.String({ minLength: 1 }),
+  scope: Type.Optional(Type.String())
+}, closed)
+export type TagName = Static<typeof TagName>
+
+/** `counts`: jobs by type, name and id of the tag, one behind the other. */
+export const TagCounts = Type.Object({ tags: Type.Array(Tag), counts: Type.Record(Type.String(), Type.Integer()) }, closed)
+export type TagCounts = Static<typeof TagCounts>
+
+export const MetaData = Type.Record(Type.String(), Type.String())
+export type MetaData = Static<typeof MetaData>
+
+/** A job with what belongs to it: its tags, left out if it has none, and, if they were asked for, its meta data and the energy that it has taken by metric (kWh). */
+export const DetailedJob = Type.Object({
+  ...Job.properties,
+  energyFootprint: Type.Union([Footprint, Type.Null()]),
+  metaData: Type.Union([MetaData, Type.Null()]),
+  tags: Type.Optional(Type.Array(Tag))
+}, closed)
+export type DetailedJob = Static<typeof DetailedJob>
+
+/** `listQuery`: the query string that lists them. */
+export const ConcurrentJobs = Type.Object({
+  listQuery: Type.String(),
+  items: Type.Array(Type.Object({ id: Type.String(), jobId: Type.Integer() }, closed)),
+  count: Type.Integer()
+}, closed)
+export type ConcurrentJobs = Static<typeof ConcurrentJobs>
+
+// --- what is written -----------------------------------------------------------------------------------------------------------
+
+const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER })
+const positive = Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER })
+const word = Type.String({ minLength: 1 })
+
+/** A job that begins. What else it may have is known when it ends. */
+export const StartJob = Type.Object({
+  jobId: positive,
+  user: word,
+  project: word,
+  cluster: word,
+  subCluster: word,
+  partition: Type.Optional(Type.String()),
+  arrayJobId: Type.Optional(count),
+  numNodes: positive,
+  numHwthreads: Type.Optional(count),
+  numAcc: Type.Optional(count),
+  smt: Type.Optional(count),
+  shared: Type.Optional(Shared),
+  monitoringStatus: Type.Optional(Type.Integer({ minimum: 0, maximum: 3 })),
+  startTime: positive,
+  submitTime: Type.Optional(count),
+  walltime: Type.Optional(count),
+  resources: Type.Array(Resource, { minItems: 1 }),
+  metaData: Type.Optional(MetaData),
+  jobState: Type.Optional(Type.String({ description: 'not looked at: a job that starts is running' })),
+  duration: Type.Optional(Type.Integer({ description: 'not looked at' }))
+}, closed)
+export type StartJob = Static<typeof StartJob>
+
+/** Which jobs a deletion leaves: none, those with any tag, or those with a tag that a user gave them (a type other than app and jobClass). */
+export const OmitTagged = Type.Union([Type.Literal('none'), Type.Literal('all'), Type.Literal('user')])
+export type OmitTagged = Static<typeof OmitTagged>
+
 // --- inputs of the store functions -------------------------------------------------------------------------------------------
 
 /** Who asks, for which jobs. `user: null`: nobody is known, which is refused. */
 export interface JobsInput { user: User | null, filter?: readonly JobFilter[] }
-export interface JobsListInput extends JobsInput { page?: Page, order?: Order }
+/** `after`: only what comes behind this row, in the order of `order`; pages are counted from there. */
+export interface JobsListInput extends JobsInput { page?: Page, order?: Order, after?: Position }
 export interface JobsStatsInput extends JobsInput { fields?: readonly StatsField[] }
 export interface JobsStatsGroupedInput extends JobsStatsInput { groupBy: GroupBy, sortBy?: SortBy, page?: Page }
 export interface JobByIdInput { user: User | null, id: number }
+export interface JobCountGroupedInput extends JobsInput { groupBy: GroupBy }
+/** `stats`: what to set the count in. Default: the groups of `jobCountGrouped`. */
+export interface AddJobCountGroupedInput extends JobCountGroupedInput { kind: CountKind, stats?: readonly GroupStats[] }
+/** `stats`: what to set the count in. Default: one element of zeros. */
+export interface AddJobCountInput extends JobsInput { kind: CountKind, stats?: readonly Stats[] }
+export interface CountGroupedInput extends JobCountGroupedInput { weight?: Weight, limit?: number }
+export interface ValueHistogramInput extends JobsInput { column: HistogramColumn }
+/** `bins`: 1m, 10m, 1h, 6h or 12h; anything else: 24 of an hour. */
+export interface DurationHistogramInput extends JobsInput { bins?: string }
+/** `stat`: what to add the histograms to. Default: zeros. */
+export interface AddHistogramsInput extends DurationHistogramInput { stat?: GroupStats }
+/** The first of `metrics`. `nbins`: default 10. */
+export interface MetricHistogramInput extends JobsInput { metrics: readonly string[], nbins?: number }
+export interface AddMetricHistogramsInput extends MetricHistogramInput { stat?: Stats }
+export interface JobByJobIdInput { user: User | null, jobId: number, startTime: number, cluster: string }
+/** Of several the newest row. */
+export interface JobLookup { jobId: number, cluster?: string, startTime?: number }
+/** One job: by the id of its row, or by what the scheduler knows of it. */
+export type JobSelector = { id: number } | JobLookup
+/** `limit: 0`: all, whatever the offset. `after`: only ids above it, which costs the same however far the list has been read. */
+export interface JobListInput { limit: number, offset?: number, after?: number }
+export interface FindJobsBetweenInput { from: number, to: number, omitTagged?: OmitTagged }
+/** Without `user`: whoever asks may see it. */
+export interface JobColumnInput { user?: User | null, id: number }
+export interface StopJobInput extends JobLookup { stopTime: number, jobState?: JobState }
+/** `limit`: at most so many, the oldest first. */
+export interface DeleteJobsBeforeInput { before: number, omitTagged?: OmitTagged, limit?: number }
+export interface JobTagsInput { user: User | null, id: number, tags: readonly TagName[] }
+export interface TagsInput { user: User | null, tags: readonly TagName[] }
+export type EditMetaInput = JobSelector & { user: User | null, key: string, value: string }

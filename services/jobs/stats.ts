@@ -6,8 +6,9 @@
  */
 import type { Row } from '../../plugins/db/types.ts'
 import { identifier, isNonEmpty, join, list, sql, where, type Fragment } from './fragment.ts'
+import { checkOneOf } from './input.ts'
 import { limitStrictlyTo } from './order.ts'
-import { conditionsOf, findRows, settingsOf, type JobsDatabase, type JobsOptions, type Settings } from './query.ts'
+import { conditionsOf, findRows, lasted, settingsOf, type JobsDatabase, type JobsOptions, type Settings } from './query.ts'
 import { toNumber, toText } from './rows.ts'
 import { Stats, type GroupBy, type GroupStats, type JobsStatsGroupedInput, type JobsStatsInput, type SortBy, type StatsField } from './schema.ts'
 
@@ -29,7 +30,7 @@ export async function jobsStatsGrouped (db: JobsDatabase, input: JobsStatsGroupe
 }
 
 function selectGroups (db: JobsDatabase, input: JobsStatsGroupedInput, fields: ReadonlySet<StatsField>, settings: Settings): Fragment {
-  const group = identifier(`job.${groupColumns[input.groupBy]}`)
+  const group = groupOf(input.groupBy)
   const sort = input.sortBy === undefined ? undefined : sortFields[input.sortBy]
   const computed = sort === undefined ? fields : new Set([...fields, sort])
   const order = sort === undefined ? sql`${group} ASC` : sql`${alias(sort)} DESC, ${group} ASC`
@@ -38,6 +39,12 @@ function selectGroups (db: JobsDatabase, input: JobsStatsGroupedInput, fields: R
 }
 
 const groupColumns: Readonly<Record<GroupBy, string>> = { USER: 'hpc_user', PROJECT: 'project', CLUSTER: 'cluster', SUBCLUSTER: 'subcluster' }
+
+/** The column that the jobs of a group have in common. Throws `TDM_ERR_JOBS_BAD_INPUT`. */
+export function groupOf (groupBy: GroupBy): Fragment {
+  checkOneOf('groupBy', groupBy, Object.keys(groupColumns))
+  return identifier(`job.${groupColumns[groupBy]}`)
+}
 
 const sortFields: Readonly<Record<SortBy, StatsField>> = {
   TOTALWALLTIME: 'totalWalltime',
@@ -80,21 +87,26 @@ function alias (field: StatsField): Fragment {
   return identifier(field.toLowerCase())
 }
 
+/** Statistics in which nothing was computed. */
+export function noStats (): Stats {
+  return Object.fromEntries(allFields.map(field => [field, 0])) as Stats
+}
+
 function measure (field: StatsField, { now, shortJobSeconds }: Settings): Fragment {
-  const lasted = sql`CASE WHEN job.job_state = 'running' THEN ${now} - job.start_time ELSE job.duration END`
+  const time = lasted(now)
   const total = (what: Fragment): Fragment => sql`COALESCE(SUM(${what}), 0)`
   switch (field) {
     case 'totalUsers': return sql`COUNT(DISTINCT job.hpc_user)`
     case 'totalJobs': return sql`COUNT(*)`
     case 'runningJobs': return sql`COUNT(CASE WHEN job.job_state = 'running' THEN 1 END)`
     case 'shortJobs': return sql`COUNT(CASE WHEN job.duration < ${shortJobSeconds} THEN 1 END)` // as stored, also of running jobs
-    case 'totalWalltime': return total(lasted)
+    case 'totalWalltime': return total(time)
     case 'totalNodes': return total(sql`job.num_nodes`)
-    case 'totalNodeHours': return total(sql`${lasted} * job.num_nodes`)
+    case 'totalNodeHours': return total(sql`${time} * job.num_nodes`)
     case 'totalCores': return total(sql`job.num_hwthreads`)
-    case 'totalCoreHours': return total(sql`${lasted} * job.num_hwthreads`)
+    case 'totalCoreHours': return total(sql`${time} * job.num_hwthreads`)
     case 'totalAccs': return total(sql`job.num_acc`)
-    case 'totalAccHours': return total(sql`${lasted} * job.num_acc`)
+    case 'totalAccHours': return total(sql`${time} * job.num_acc`)
   }
 }
 

@@ -1,27 +1,60 @@
 /**
  * What the service asks of the database: one function an operation of cc-backend's job repository, `(db, input) → answer`, in its JSON.
  *
- * What is kept true: every function shows only what the user may see (access.ts); a running job has lasted until now; pages do not overlap; a row that holds
+ * What is kept true: every function that is given a user shows only what that user may see (access.ts); a running job has lasted until now; pages do not overlap; a row that holds
  * NULL or broken JSON does not break the list that it is in. The SQL is one text for both engines (dialect.ts has what differs).
  * Knows neither Fastify nor a driver.
  */
-import { visibleTo } from './access.ts'
+import type { Row } from '../../plugins/db/types.ts'
 import { dialects } from './dialect.ts'
-import { JobsNotFound } from './errors.ts'
-import { identifier, join, sql, where, type Fragment } from './fragment.ts'
-import { isIndexed, limitTo, orderBy, sortable } from './order.ts'
-import { conditionsOf, findRows, settingsOf, type JobsDatabase, type JobsOptions, type Warn } from './query.ts'
-import { jobColumns, toJob, toNumber, type JobColumn, type JobRow } from './rows.ts'
-import type { Job, JobByIdInput, JobsInput, JobsListInput } from './schema.ts'
+import { sql, where, type Fragment } from './fragment.ts'
+import { behind, isIndexed, limitTo, orderBy, positionOf, sortable, sortValue } from './order.ts'
+import { conditionsOf, findRows, settingsOf, type JobsDatabase, type JobsOptions } from './query.ts'
+import { toNumber, type JobRow } from './rows.ts'
+import type { Job, JobsInput, JobsListInput, Position } from './schema.ts'
+import { eachJob, findJobs, jobFields, toJobs } from './whole-jobs.ts'
 
+export { concurrent } from './concurrent.ts'
+export { addJobCount, addJobCountGrouped, countGroupedJobs, jobCountGrouped } from './counts.ts'
+export { withDetails } from './details.ts'
+export { find, findAll, findById, findByJobId, findJobsBetween, getJobList } from './find.ts'
+export { addHistograms, durationHistogram, valueHistogram } from './histograms.ts'
+export { editMeta, fetchEnergyFootprint, fetchMetadata } from './metadata.ts'
+export { addMetricHistograms, metricHistogram } from './metric-histograms.ts'
+export { allocatedNodes, partitions, usedNodes } from './nodes.ts'
 export { jobsStats, jobsStatsGrouped } from './stats.ts'
-export type { JobsDatabase, JobsOptions, Warn } from './query.ts'
+export { addTags, countTags, getTags, removeTag, removeTags } from './tags.ts'
+export { deleteJob, deleteJobsBefore, startJob, stopJob } from './writes.ts'
+export type { JobsDatabase, JobsOptions, Warn, Warning, WritableJobs } from './query.ts'
 
 /** The jobs, in order of `order` (default: id). Throws `TDM_ERR_JOBS_BAD_ORDER_FIELD`, `TDM_ERR_JOBS_BAD_PAGE`. */
 export async function queryJobs (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): Promise<Job[]> {
-  const { now, warn } = settingsOf(options)
-  const rows = await findRows<JobRow>(db, selectJobs(db, jobFields, input, now))
-  return toJobs(rows, now, warn)
+  const settings = settingsOf(options)
+  return await findJobs(db, selectJobs(db, jobFields, input, settings.now), settings)
+}
+
+/** `next`: where the page after this one begins, for `after`; undefined on the last one. */
+export interface JobsPage { jobs: Job[], next?: Position }
+
+/** As `queryJobs`, and where to go on. Reads one row more than the page has. */
+export async function queryJobsPage (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): Promise<JobsPage> {
+  const settings = settingsOf(options)
+  const fields = sql`${jobFields}, ${sortValue(input.order, dialects[db.engine])} AS sort_value`
+  const rows = await findRows<JobRow & Pick<Row, 'sort_value'>>(db, selectJobs(db, fields, input, settings.now, 1))
+  const { itemsPerPage = -1 } = input.page ?? {}
+  const shown = itemsPerPage === -1 ? rows : rows.slice(0, itemsPerPage)
+  const last = rows.length > shown.length ? shown.at(-1) : undefined
+  return { jobs: toJobs(shown, settings), ...(last === undefined ? {} : { next: positionOf(last.sort_value, last.id) }) }
+}
+
+/**
+ * As `queryJobs`, one by one, from a cursor. The limits of the calling code hold from the call on; it holds a connection from the first job that is asked for to the
+ * last, or until the loop is left.
+ */
+export function iterateJobs (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): AsyncIterable<Job> {
+  const settings = settingsOf(options)
+  const { text, values } = selectJobs(db, jobFields, input, settings.now)
+  return eachJob(db.prepare<JobRow>(text).iterate(...values), settings)
 }
 
 /** As `queryJobs`, the ids alone. */
@@ -36,32 +69,9 @@ export async function countJobs (db: JobsDatabase, input: JobsInput, options: Jo
   return toNumber(row?.count)
 }
 
-/** The job with this row id. Throws `TDM_ERR_JOBS_NOT_FOUND`, also for a job that the user may not see. */
-export async function findById (db: JobsDatabase, { user, id }: JobByIdInput, options: JobsOptions = {}): Promise<Job> {
-  const { now, warn } = settingsOf(options)
-  const [row] = await findRows<JobRow>(db, sql`SELECT ${jobFields} FROM job${where([sql`job.id = ${id}`, ...visibleTo(user)])}`)
-  const [job] = toJobs(row === undefined ? [] : [row], now, warn)
-  if (job === undefined) throw new JobsNotFound(id)
-  return job
-}
-
-const jobFields = join(jobColumns.map(name => identifier(`job.${name}`)), ', ')
-
-function selectJobs (db: JobsDatabase, fields: Fragment, input: JobsListInput, now: number): Fragment {
-  const { order, page } = input
+function selectJobs (db: JobsDatabase, fields: Fragment, input: JobsListInput, now: number, extra = 0): Fragment {
+  const { order, page, after } = input
   const dialect = dialects[db.engine]
-  const conditions = [...conditionsOf(db, input, now, isIndexed(order)), ...sortable(order, dialect)]
-  return sql`SELECT ${fields} FROM job${where(conditions)}${orderBy(order, dialect)}${limitTo(page)}`
-}
-
-/** One warning for all rows: a page can hold a thousand that need it. */
-function toJobs (rows: readonly JobRow[], now: number, warn: Warn): Job[] {
-  const ids = new Set<number>()
-  const columns = new Set<JobColumn>()
-  const jobs = rows.map(row => toJob(row, now, (id, column) => {
-    ids.add(id)
-    columns.add(column)
-  }))
-  if (ids.size > 0) warn({ ids: [...ids], columns: [...columns] }, 'jobs: NULL or broken JSON in these rows is shown as 0 or empty')
-  return jobs
+  const conditions = [...conditionsOf(db, input, now, isIndexed(order)), ...sortable(order, dialect), ...behind(order, after, dialect)]
+  return sql`SELECT ${fields} FROM job${where(conditions)}${orderBy(order, dialect)}${limitTo(page, extra)}`
 }

@@ -36,10 +36,10 @@ export const rules: readonly Rule[] = [
   },
   {
     name: 'stores know neither Fastify nor routes nor engines',
-    appliesTo: path => /^services\/(?:.+\/)?store\.ts$|^services\/.+\/store\//.test(path),
+    appliesTo: path => /^services\/(?:.+\/)?(?:store|tokens)\.ts$|^services\/.+\/store\//.test(path),
     check: (file, all) => [
       ...reach(file, all, isFastify),
-      ...reach(file, all, name => /^services\/[^/]+\/index\.ts$/.test(name)),
+      ...reach(file, all, name => /^services\/[^/]+\/(?:index\.ts$|routes\/)/.test(name)),
       ...reach(file, all, name => ENGINE.test(name) || DRIVERS.includes(name))
     ]
   },
@@ -65,7 +65,7 @@ export const rules: readonly Rule[] = [
   },
   {
     name: 'no SQL in routes',
-    appliesTo: path => path === 'app.ts' || /^services\/[^/]+\/(?:index|schema)\.ts$/.test(path) || path.startsWith('plugins/tx/'),
+    appliesTo: path => path === 'app.ts' || /^services\/[^/]+\/(?:(?:index|schema|authentication)\.ts$|routes\/)/.test(path) || path.startsWith('plugins/tx/'),
     check: file => [
       ...file.literals.filter(text => SQL.test(text)).map(text => `holds the SQL "${text.trim().slice(0, 40)}"`),
       ...findCode(file, /\b(?:db|tx)\s*\.\s*(?:prepare|exec)\s*[<(]/g)

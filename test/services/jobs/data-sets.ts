@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Sqlite from 'better-sqlite3'
 import type { Test } from 'tap'
+import type { MetricConfig } from '../../../services/jobs/schema.ts'
 import { root } from '../../helper/paths.ts'
 
 const folder = fileURLToPath(new URL('../shared/data/', root))
@@ -29,10 +30,23 @@ export interface Case {
 export type DataSet = 'real' | 'mixed'
 export const dataSets: readonly DataSet[] = ['real', 'mixed']
 
-interface CasesFile { cases: Case[], datasets: { mixed: { statements: string[] } } }
+interface BadData { dataset: string, observed: Array<{ name: string, upstream: unknown }> }
+
+interface CasesFile { cases: Case[], metric_config: MetricConfig, null_and_bad_data: BadData, datasets: { mixed: { statements: string[] } } }
 
 export function readCases (): Case[] {
   return readFile().cases
+}
+
+export function readMetricConfig (): MetricConfig {
+  return readFile().metric_config
+}
+
+/** What is wrong with the first rows, one each, as assignments; and what upstream answered about them. */
+export function readBadRows (): { changes: string[], answers: Record<string, unknown> } {
+  const { dataset, observed } = readFile().null_and_bad_data
+  const changes = dataset.slice(dataset.indexOf(' SET ') + ' SET '.length).split(' ; ')
+  return { changes, answers: Object.fromEntries(observed.map(({ name, upstream }) => [name, upstream])) }
 }
 
 /** A copy of one of the databases, removed with the test. */

@@ -1,11 +1,13 @@
 /** Databases with jobs in them, on either engine. */
+import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import type { Test } from 'tap'
 import { migrate } from '../../../plugins/db/migrate.ts'
 import type { Database, EngineName } from '../../../plugins/db/types.ts'
 import { importJobs } from '../../../services/jobs/import.ts'
 import { jobMigrations } from '../../../services/jobs/migrations/index.ts'
-import { collectLog, openTestDatabase, openUrl } from '../../helper/db.ts'
+import { writeJobDb, type JobData } from '../../data/jobs.ts'
+import { collectLog, freshFolder, openTestDatabase, openUrl } from '../../helper/db.ts'
 
 /** An empty database with the tables of the service. */
 export async function openEmpty (t: Test, engine: EngineName): Promise<Database> {
@@ -20,6 +22,13 @@ export async function openJobs (t: Test, engine: EngineName, path: string): Prom
   const db = await openEmpty(t, engine)
   await importJobs(db, path)
   return db
+}
+
+/** Jobs that were made up, on either engine. `statements`: what to change about them. */
+export async function openMade (t: Test, engine: EngineName, data: JobData, statements: readonly string[] = []): Promise<Database> {
+  const path = join(freshFolder(t), 'job.db')
+  writeJobDb(path, data, { statements })
+  return await openJobs(t, engine, path)
 }
 
 /** The rows of one statement of a file, by better-sqlite3 alone: what our answers are compared with. */

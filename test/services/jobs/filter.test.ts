@@ -1,15 +1,15 @@
 // Each filter finds the jobs that a plain reading of the specification finds, on both engines.
 import t from 'tap'
 import { join } from 'node:path'
-import type { JobFilter, User } from '../../../services/jobs/schema.ts'
+import type { JobFilter } from '../../../services/jobs/schema.ts'
 import { countJobs, queryJobIds } from '../../../services/jobs/store.ts'
 import { createRandom, makeJobs, NOW, writeJobDb } from '../../data/jobs.ts'
 import { engines } from '../../helper/db.ts'
 import { openJobs } from './databases.ts'
 import { select } from './naive.ts'
+import { admin, users } from './users.ts'
 
 const options = { now: () => NOW }
-const admin: User = { username: 'root', roles: ['admin'] }
 const data = makeJobs(400)
 const middle = data.jobs[200]?.start_time ?? NOW
 
@@ -43,12 +43,6 @@ const filters: JobFilter[] = [
   { jobName: { eq: 'md_run' } }, { jobName: { neq: 'md_run' } }, { jobName: { contains: 'train' } }, { jobName: { startsWith: 'x%' } }, { jobName: { contains: 'GRÖSSE' } },
   { jobName: { contains: 'GRößE' } }, { jobName: { contains: '\\s' } }, { jobName: { in: ['md_run'] } }, { jobName: { endsWith: '-B' } }, { jobName: {} },
   { cluster: { eq: 'alex' }, state: ['completed', 'running'], energy: { from: 1, to: 0 } }
-]
-
-const users: User[] = [
-  { username: 'tool', roles: ['api'] }, { username: 'user01', roles: ['user', 'api'] }, { username: 'help', roles: ['user', 'support'] }, { username: 'user00', roles: ['user'] },
-  { username: 'nobody', roles: ['user'], projects: ['Project1'] }, { username: 'user02', roles: ['manager'], projects: ['Project0', 'Project3'] },
-  { username: 'user02', roles: ['manager'], projects: [] }, { username: 'user02', roles: ['manager'] }
 ]
 
 for (const engine of engines) {

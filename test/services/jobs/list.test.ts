@@ -2,7 +2,7 @@
 import t from 'tap'
 import { join } from 'node:path'
 import type { Job, Order, User } from '../../../services/jobs/schema.ts'
-import { countJobs, findById, jobsStats, queryJobIds, queryJobs } from '../../../services/jobs/store.ts'
+import { countJobs, findById, jobsStats, queryJobIds, queryJobs, type Warning } from '../../../services/jobs/store.ts'
 import { makeJobs, NOW, writeJobDb, type JobRow } from '../../data/jobs.ts'
 import { engines } from '../../helper/db.ts'
 import { openJobs } from './databases.ts'
@@ -106,7 +106,7 @@ for (const engine of engines) {
     writeJobDb(path, whole, { statements: bad.map((change, i) => `UPDATE job SET ${change} WHERE id = ${i + 1}`) })
     const db = await openJobs(t, engine, path)
 
-    const warnings: Array<{ ids: number[], columns: string[] }> = []
+    const warnings: Warning[] = []
     const jobs = await queryJobs(db, { user }, { ...options, warn: details => { warnings.push(details) } })
     t.equal(jobs.length, 20)
     const part = (id: number): Partial<Job> => jobs[id - 1] ?? {}
