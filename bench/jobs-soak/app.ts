@@ -6,7 +6,7 @@
  */
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import Fastify, { type FastifyRequest } from 'fastify'
+import Fastify from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import application, { options } from '../../app.ts'
 import type { EngineStatus } from '../../plugins/db/types.ts'
@@ -68,11 +68,11 @@ class Work {
 }
 
 const left = new Set<string>()
-const works = new WeakMap<FastifyRequest, Work>()
+const works = new WeakMap<object, Work>()
 
 app.addHook('onRoute', route => {
   for (const method of [route.method].flat()) if (method !== 'HEAD') routes.push({ method, url: route.url })
-  if (!route.url.startsWith('/api/')) return
+  if (!/^\/(?:user)?api\//.test(route.url)) return
   const { handler } = route
   route.handler = async function (request, reply) {
     const ms = Number(request.headers['x-deadline'])
@@ -133,7 +133,7 @@ function noteLine ({ msg, reqId = '', err }: LogLine): void {
   if (!isDeclared(err?.code ?? '') && !left.has(reqId)) problem(`the log has "${msg}": ${shorten(err?.stack ?? '')}\n  cause: ${shorten(err?.cause ?? '')}`)
 }
 
-function begin (request: FastifyRequest): Work {
+function begin (request: object): Work {
   const work = works.get(request)
   if (work === undefined) throw new Error('onRequest was not called')
   work.begin()

@@ -45,7 +45,7 @@ export async function run (options: RunOptions, target: Target): Promise<Result>
   const violations: string[] = []
   try {
     const { port, routes } = await app.start({ env: target.env })
-    violations.push(...judgeRoutes(routes.filter(({ url }) => url.startsWith('/api/'))))
+    violations.push(...judgeRoutes(routes))
     const soak = new Soak(options, app, port, await learnWords(port))
     await soak.work()
     if (!await app.close()) violations.push('app.close() had not ended after 15 s')
@@ -71,13 +71,15 @@ async function learnWords (port: number): Promise<Words> {
     return job
   }
   const [first, last] = [await jobAt('id'), await jobAt('-id')]
+  const { nextCursor: cursor = '' } = await ask<{ nextCursor?: string }>('/api/jobs')
   return {
     users: await groupsOf('user'),
     projects: await groupsOf('project'),
     clusters: await groupsOf('cluster'),
     firstId: first.id,
     lastId: last.id,
-    newest: last.startTime
+    newest: last.startTime,
+    cursor
   }
 }
 
@@ -140,7 +142,7 @@ class Soak {
     this.#requests++
     tally.requests++
     tally.longestMs = Math.max(tally.longestMs, ms)
-    if (isComplete && status === 200) tally.complete++
+    if (isComplete && status !== undefined && status < 300) tally.complete++
     else if (hasLeft) tally.left++
     else tally.refused[`${status} ${code}`.trim()] = (tally.refused[`${status} ${code}`.trim()] ?? 0) + 1
     const wrong = judgeAnswer(answer)
