@@ -7,7 +7,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify'
 import config, { type ConfigOptions } from './plugins/config/index.ts'
 import db from './plugins/db/index.ts'
-import { describeError, isOurs } from './plugins/errors.ts'
+import { describeError, errorKind, isOurs } from './plugins/errors.ts'
 import ops from './plugins/ops/index.ts'
 import tx from './plugins/tx/index.ts'
 import jobs from './services/jobs/index.ts'
@@ -49,10 +49,16 @@ function endPlainly (error: Error & { code: string }): void {
 function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const { statusCode = 500 } = error
   const isExposed = statusCode < 500 || ('expose' in error && error.expose === true)
-  if (statusCode >= 500) request.log[isExposed ? 'warn' : 'error']({ err: error, route: request.routeOptions.url }, 'a request failed')
+  if (statusCode >= 500) request.log[levelOf(error, isExposed)]({ err: error, route: request.routeOptions.url }, 'a request failed')
   if (statusCode === 503) reply.header('retry-after', '1')
   const message = isExposed ? error.message : 'The request could not be answered. The log of the server says why.'
   reply.code(statusCode).type('application/json; charset=utf-8').send({ statusCode, code: error.code, error: STATUS_CODES[statusCode], message, ...pointerOf(error) })
+}
+
+/** Nobody is to be woken by a client that has left, or by a limit that was made to be met. */
+function levelOf (error: FastifyError, isExposed: boolean): 'info' | 'warn' | 'error' {
+  if (errorKind(error) === 'aborted') return 'info'
+  return isExposed ? 'warn' : 'error'
 }
 
 /** Which part of the request was refused, as a JSON pointer: `/querystring/limit`. */

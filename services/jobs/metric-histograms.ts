@@ -56,12 +56,12 @@ interface Bins { readonly key: string, readonly peak: number, readonly nbins: nu
 
 /**
  * The comparisons come first: a number in JSON may be too large or too near to 0 for a double precision, which PostgreSQL makes an error. Below -peak there is no bin either, and what is that near
- * to 0 is in the first.
+ * to 0 is in the first. The LIMIT leaves nothing out: with it the number is taken out of the JSON once for a row, and not once for each time that it is named.
  */
 async function countBins (db: JobsDatabase, { key, peak, nbins }: Bins, conditions: readonly Fragment[]): Promise<Map<number, number>> {
   const dialect = dialects[db.engine]
   const footprint = column('footprint')
-  const values = sql`SELECT ${dialect.jsonNumber(footprint, key)} AS value FROM job${where([...conditions, dialect.isJson(footprint)])}`
+  const values = sql`SELECT ${dialect.jsonNumber(footprint, key)} AS value FROM job${where([...conditions, dialect.isJson(footprint)])} LIMIT ${Number.MAX_SAFE_INTEGER}`
   const below = sql`CASE WHEN measured.value = ${peak} THEN ${double(sql`${peak * 0.999999999}`)}
     WHEN measured.value BETWEEN ${-tiny} AND ${tiny} THEN ${double(sql`0`)} ELSE ${double(sql`measured.value`)} END`
   const bin = dialect.truncate(sql`${below} / ${double(sql`${peak}`)} * ${double(sql`${nbins}`)}`)

@@ -1,5 +1,10 @@
 // Limits of time, memory and requests: what is told to whom they stop.
+import { get } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import Fastify from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
 import t from 'tap'
+import application from '../../../app.ts'
 import { databaseError, PoolTimeout } from '../../../plugins/errors.ts'
 import { explainLimit } from '../../../services/jobs/limits.ts'
 import { makeJobs } from '../../data/jobs.ts'
@@ -64,6 +69,29 @@ void t.test('a statement that needs too much memory is a 503 that says so', { sk
     t.match(response.json(), { statusCode: 503, code: 'TDM_ERR_JOBS_MEMORY_LIMIT', message: /more memory or temporary disk.*Narrow the filter/ })
     t.notMatch(response.body, /zeroblob|too big|SELECT/)
   }
+})
+
+void t.test('a client that leaves ends its statement, and is no error in the log', async t => {
+  interface Entry { level: number, msg: string, err?: { code: string } }
+  const told = Promise.withResolvers<Entry>()
+  const write = (line: string): void => {
+    const entry = JSON.parse(line) as Entry
+    if (entry.msg === 'a request failed') told.resolve(entry)
+  }
+  const url = await freshUrl(t, 'sqlite')
+  const app = Fastify({ logger: { level: 'info', stream: { write } }, forceCloseConnections: true })
+  t.teardown(async () => { await app.close() })
+  await app.register(fastifyPlugin(application), { env: { DATABASE_URL: url } })
+  await app.db.exec('INSERT INTO job (job_id, cluster, subcluster, hpc_user, project, duration, walltime, job_state, resources, num_nodes, shared) VALUES (1, \'a\', \'b\', \'c\', \'d\', 1, 1, \'completed\', \'[]\', 1, \'none\')')
+  await app.db.exec(endless)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const held = (): number => Object.values(app.db.status().queues).reduce((sum, { used }) => sum + used, 0)
+  const { port } = app.server.address() as AddressInfo
+  const request = get({ port, host: '127.0.0.1', path: '/api/jobs/count' }).on('error', () => {})
+  while (held() === 0) await new Promise(resolve => { setImmediate(resolve) })
+  request.destroy()
+  t.match(await told.promise, { level: 30, err: { code: 'TDM_ERR_DB_ABORTED' } })
+  while (held() > 0) await new Promise(resolve => { setImmediate(resolve) })
 })
 
 void t.test('each limit has its code; what is none stays what it is', async t => {
