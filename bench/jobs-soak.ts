@@ -62,7 +62,7 @@ for (const engine of ['sqlite', 'postgres'] as const) {
   }
 }
 
-function print ({ options: { engine }, tallies, memory, probes, heldMs, violations }: Result): void {
+function print ({ options: { engine }, tallies, memory, heap, probes, held, violations }: Result): void {
   const all = [...tallies.values()]
   const requests = all.reduce((sum, tally) => sum + tally.requests, 0)
   console.log(`\n${engine}: ${formatCount(requests)} requests of ${clients} clients in ${minutes} min, ${formatCount(rows)} jobs, seed ${seed}, Node.js ${process.version}\n`)
@@ -70,10 +70,10 @@ function print ({ options: { engine }, tallies, memory, probes, heldMs, violatio
     ['', 'requests', 'complete', 'left', 'longest ms', 'refused'],
     ...[...tallies].map(([name, { requests, complete, left, refused, longestMs }]) => [name, formatCount(requests), formatCount(complete), formatCount(left), formatCount(Math.round(longestMs)), list(refused)])
   ]))
-  console.log(`\nmemory: ${describeMemory(memory)}`)
+  console.log(`\nmemory: ${describeMemory(memory)}; of that the main thread's JavaScript: ${describeMemory(heap)}`)
   const measured = probes.filter(({ isMeasured }) => isMeasured).map(({ freedMs = Infinity }) => freedMs)
   console.log(`places free after all clients had left (${measured.length} of ${probes.length} times, the others were too fast): ${describe(measured)}`)
-  console.log(`handlers and streams ended after their client had left, beside all others (${formatCount(heldMs.length)}): ${describe(heldMs)}`)
+  console.log(`handlers and streams ended after their client had left, beside all others (${formatCount(held.length)}): ${describe(held.map(({ ms }) => ms))}`)
   if (violations.length === 0) console.log('\nno violations')
   else console.log(`\n${formatCount(violations.length)} VIOLATIONS (seed ${seed})\n${violations.slice(0, 100).map(text => `- ${text}`).join('\n')}`)
 }

@@ -19,13 +19,15 @@ export interface Route { readonly method: string, readonly url: string }
 
 export type Told =
   | { readonly ready: { readonly port: number, readonly routes: readonly Route[] } }
-  | { readonly rssBytes: number }
+  | { readonly rssBytes: number, readonly heapBytes: number }
   /** Since the last one: how long handlers and streams went on whose client had left. */
-  | { readonly heldMs: readonly number[] }
+  | { readonly held: readonly Held[] }
   /** In answer to 'busy': somebody has a place. To 'free': so long after the last client had left it was the last place that was free; undefined: it is not. */
   | { readonly isBusy: boolean }
   | { readonly freedMs: number | undefined, readonly load: string }
   | { readonly problem: string }
+
+export interface Held { readonly route: string, readonly ms: number }
 
 export type Asked = 'busy' | 'free' | 'close'
 
@@ -46,24 +48,33 @@ const routes: Route[] = []
 let active = 0
 /** Since there is no request: when the last place was free after that, in ms. */
 let freed: Promise<number | undefined> = Promise.resolve(0)
-let held: number[] = []
+let held: Held[] = []
 
 /** The handler of a request and its stream. */
 class Work {
+  readonly #route: string
   #count = 0
   #leftAt: number | undefined
+
+  constructor (route: string) {
+    this.#route = route
+  }
 
   begin (): void {
     this.#count++
   }
 
   end (): void {
-    if (--this.#count === 0 && this.#leftAt !== undefined) held.push(performance.now() - this.#leftAt)
+    if (--this.#count === 0 && this.#leftAt !== undefined) this.#note(performance.now() - this.#leftAt)
   }
 
   leave (): void {
     this.#leftAt = performance.now()
-    if (this.#count === 0) held.push(0)
+    if (this.#count === 0) this.#note(0)
+  }
+
+  #note (ms: number): void {
+    held.push({ route: this.#route, ms })
   }
 }
 
@@ -85,7 +96,7 @@ app.addHook('onRoute', route => {
   }
 })
 app.addHook('onRequest', (request, reply, done) => {
-  const work = new Work()
+  const work = new Work(`${request.method} ${request.routeOptions.url}`)
   works.set(request, work)
   active++
   reply.raw.once('close', () => {
@@ -114,8 +125,9 @@ process.on('message', (asked: Asked) => {
 const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
 await tell({ ready: { port: Number(port), routes } } satisfies Told)
 setInterval(() => {
-  void tell({ rssBytes: process.memoryUsage.rss() } satisfies Told)
-  if (held.length > 0) void tell({ heldMs: held } satisfies Told)
+  const { rss, heapUsed } = process.memoryUsage()
+  void tell({ rssBytes: rss, heapBytes: heapUsed } satisfies Told)
+  if (held.length > 0) void tell({ held } satisfies Told)
   held = []
 }, TELL_MS).unref()
 

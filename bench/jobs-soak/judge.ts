@@ -1,5 +1,5 @@
 /** What a soak run has to keep, and whether it did. Nothing in here sends or measures. */
-import { percentile } from '../sqlite/statistics.ts'
+import type { Held } from './app.ts'
 import type { Answer } from './client.ts'
 
 export interface Bounds {
@@ -38,9 +38,10 @@ export function judgeProbes (probes: readonly Probe[], { freedMs: bound }: Bound
 }
 
 /** How long handlers and streams went on whose client had left, beside everybody else. */
-export function judgeHeld (heldMs: readonly number[], { freedMs: bound }: Bounds): string[] {
-  const late = heldMs.filter(ms => ms > bound)
-  return late.length === 0 ? [] : [`${late.length} of ${heldMs.length} requests whose client had left went on for more than ${bound} ms, the longest for ${percentile(late, 1).toFixed(0)} ms`]
+export function judgeHeld (held: readonly Held[], { freedMs: bound }: Bounds): string[] {
+  const late = held.filter(({ ms }) => ms > bound).toSorted((a, b) => b.ms - a.ms)
+  const longest = late.slice(0, 5).map(({ route, ms }) => `${route} ${ms.toFixed(0)} ms`)
+  return late.length === 0 ? [] : [`${late.length} of ${held.length} requests whose client had left went on for more than ${bound} ms: ${longest.join(', ')}`]
 }
 
 export function judgeMemory (samples: readonly MemorySample[], { slopeBytes }: Bounds): string[] {

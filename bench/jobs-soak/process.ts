@@ -1,7 +1,7 @@
 /** The process of app.ts, as the run sees it. */
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import type { AppJob, Asked, Told } from './app.ts'
+import type { AppJob, Asked, Held, Told } from './app.ts'
 import type { MemorySample } from './judge.ts'
 
 type Ready = Extract<Told, { ready: object }>['ready']
@@ -12,7 +12,9 @@ const CLOSE_MS = 15_000
 export class AppProcess {
   readonly problems: string[] = []
   readonly memory: MemorySample[] = []
-  readonly heldMs: number[] = []
+  /** What the main thread's JavaScript uses of that. */
+  readonly heap: MemorySample[] = []
+  readonly held: Held[] = []
   #child: ChildProcess | undefined
   #isEnding = false
   readonly #ready = Promise.withResolvers<Ready>()
@@ -77,11 +79,17 @@ export class AppProcess {
 
   #note (told: Told): void {
     if ('ready' in told) this.#ready.resolve(told.ready)
-    else if ('rssBytes' in told) this.memory.push({ ms: performance.now(), bytes: told.rssBytes })
-    else if ('heldMs' in told) this.heldMs.push(...told.heldMs)
+    else if ('rssBytes' in told) this.#noteMemory(told)
+    else if ('held' in told) this.held.push(...told.held)
     else if ('isBusy' in told) this.#busy.resolve(told.isBusy)
     else if ('load' in told) this.#free.resolve(told)
     else this.problems.push(told.problem)
+  }
+
+  #noteMemory ({ rssBytes, heapBytes }: { rssBytes: number, heapBytes: number }): void {
+    const ms = performance.now()
+    this.memory.push({ ms, bytes: rssBytes })
+    this.heap.push({ ms, bytes: heapBytes })
   }
 
   /** Nobody waits for a process that is not there. */

@@ -6,6 +6,7 @@ import { Agent } from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { formatCount, Progress } from '../../scripts/terminal.ts'
 import { Random } from '../faults/random.ts'
+import type { Held } from './app.ts'
 import { drawFate, send, type Answer } from './client.ts'
 import type { Target } from './database.ts'
 import { judgeAnswer, judgeEffort, judgeHeld, judgeMemory, judgeProbes, type Bounds, type MemorySample, type Probe } from './judge.ts'
@@ -24,7 +25,8 @@ export interface Result {
   readonly tallies: ReadonlyMap<string, Tally>
   readonly memory: readonly MemorySample[]
   readonly probes: readonly Probe[]
-  readonly heldMs: readonly number[]
+  readonly heap: readonly MemorySample[]
+  readonly held: readonly Held[]
   readonly violations: readonly string[]
 }
 
@@ -49,9 +51,9 @@ export async function run (options: RunOptions, target: Target): Promise<Result>
     const soak = new Soak(options, app, port, await learnWords(port))
     await soak.work()
     if (!await app.close()) violations.push('app.close() had not ended after 15 s')
-    violations.push(...soak.violations, ...app.problems, ...judgeProbes(soak.probes, options), ...judgeHeld(app.heldMs, options), ...judgeEffort(soak.totals))
+    violations.push(...soak.violations, ...app.problems, ...judgeProbes(soak.probes, options), ...judgeHeld(app.held, options), ...judgeEffort(soak.totals))
     if (options.seconds >= 120) violations.push(...judgeMemory(app.memory, options))
-    return { options, tallies: soak.tallies, memory: app.memory, probes: soak.probes, heldMs: app.heldMs, violations: [...new Set(violations)] }
+    return { options, tallies: soak.tallies, memory: app.memory, probes: soak.probes, heap: app.heap, held: app.held, violations: [...new Set(violations)] }
   } finally {
     app.kill()
   }

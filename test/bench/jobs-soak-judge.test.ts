@@ -40,8 +40,9 @@ t.test('places that are not free in time', async t => {
   t.match(judgeProbes([probe, { ...probe, freedMs: 51 }], bounds), { length: 1, 0: /free after 51 ms/ })
   t.match(judgeProbes([probe, { ...probe, freedMs: undefined, load: '{"threads":1}' }], bounds), { length: 1, 0: /stayed taken: {"threads":1}/ })
   t.match(judgeProbes([{ ...probe, isMeasured: false }], bounds), [/while that could be measured/])
-  t.strictSame(judgeHeld([1, 50], bounds), [])
-  t.match(judgeHeld([1, 60, 70], bounds), [/2 of 3 requests .* the longest for 70 ms/])
+  const held = (...list: number[]): Array<{ route: string, ms: number }> => list.map(ms => ({ route: 'GET /a', ms }))
+  t.strictSame(judgeHeld(held(1, 50), bounds), [])
+  t.match(judgeHeld(held(1, 60, 70), bounds), [/2 of 3 requests .*: GET \/a 70 ms, GET \/a 60 ms/])
 })
 
 t.test('memory that grows in the second half', async t => {
