@@ -37,7 +37,7 @@ if (values.help) {
   --seed N       what is asked, and who leaves when; printed with the result (the time)
   --rows N       generated jobs (200000)
   --freed MS     when clients have left, how long their places may stay taken (50)
-  --slope MB     by how much the memory may grow in a minute; runs of less than two minutes only print it (5)
+  --slope MB     by how much the memory may grow in a minute; runs of less than four minutes only print it (5)
 
 A PostgreSQL of its own is started. Exit code 1 if anything was not as it has to be.`)
   process.exit(0)

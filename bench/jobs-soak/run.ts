@@ -52,7 +52,7 @@ export async function run (options: RunOptions, target: Target): Promise<Result>
     await soak.work()
     if (!await app.close()) violations.push('app.close() had not ended after 15 s')
     violations.push(...soak.violations, ...app.problems, ...judgeProbes(soak.probes, options), ...judgeHeld(app.held, options), ...judgeEffort(soak.totals))
-    if (options.seconds >= 120) violations.push(...judgeMemory(app.memory, options))
+    if (options.seconds >= 240) violations.push(...judgeMemory(app.memory, options))
     return { options, tallies: soak.tallies, memory: app.memory, probes: soak.probes, heap: app.heap, held: app.held, violations: [...new Set(violations)] }
   } finally {
     app.kill()
