@@ -52,7 +52,7 @@ function answerError (error: FastifyError, request: FastifyRequest, reply: Fasti
   if (statusCode >= 500) request.log[levelOf(error, isExposed)]({ err: error, route: request.routeOptions.url }, 'a request failed')
   if (statusCode === 503) reply.header('retry-after', '1')
   const message = isExposed ? error.message : 'The request could not be answered. The log of the server says why.'
-  reply.code(statusCode).send({ statusCode, code: error.code, error: STATUS_CODES[statusCode], message, ...pointerOf(error) })
+  reply.code(statusCode).type('application/json; charset=utf-8').send({ statusCode, code: error.code, error: STATUS_CODES[statusCode], message, ...pointerOf(error) })
 }
 
 /** Nobody is to be woken by a client that has left, or by a limit that was made to be met. */

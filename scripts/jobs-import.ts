@@ -11,6 +11,7 @@ import { migrate } from '../plugins/db/migrate.ts'
 import { openDatabase } from '../plugins/db/open.ts'
 import type { Log } from '../plugins/db/types.ts'
 import { isOurs } from '../plugins/errors.ts'
+import { bulkConfig } from '../services/jobs/bulk.ts'
 import { importJobs, type TableSummary } from '../services/jobs/import.ts'
 import { jobMigrations } from '../services/jobs/migrations/index.ts'
 import { formatCount, formatSeconds, formatTable, Progress } from './terminal.ts'
@@ -65,7 +66,7 @@ async function main (): Promise<void> {
 
 async function run (path: string): Promise<TableSummary[]> {
   const config = readConfig()
-  const db = await openDatabase(config, log)
+  const db = await openDatabase(bulkConfig(config), log)
   const { signal } = interrupted
   try {
     await db.signal(signal, async () => await migrate(db, [jobMigrations], { mode: config.migrate, log }))

@@ -102,5 +102,8 @@ for (const engine of engines) {
     t.strictSame(broken.json(), {
       statusCode: 500, code: 'TDM_ERR_DB_SYNTAX', error: 'Internal Server Error', message: 'The request could not be answered. The log of the server says why.'
     })
+    const stream = await app.inject({ url: '/api/jobs', headers: { accept: 'application/x-ndjson' } })
+    t.equal(stream.statusCode, 500)
+    t.match(stream.headers['content-type'], /^application\/json/, 'also where a stream was to come')
   })
 }

@@ -160,11 +160,11 @@ class EngineDatabase implements Database, Runner {
     return tx instanceof Tx ? tx.iterate(query, params) : new RowCursor(query.sql, this.#host.engine.batches(query, params, limitsOf(scope, this.#host, Infinity)))
   }
 
-  async exec (sql: string): Promise<void> {
+  async exec (sql: string, input?: Uint8Array): Promise<void> {
     const scope = currentScope()
     const tx = findTransaction(scope, this.#host)
-    if (tx instanceof Tx) await tx.exec(sql)
-    else await this.#host.engine.exec(this.#host.engine.parser.parseScript(sql), limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
+    if (tx instanceof Tx) await tx.exec(sql, input)
+    else await this.#host.engine.exec({ ...this.#host.engine.parser.parseScript(sql), input }, limitsOf(scope, this.#host, this.#settings.statementTimeoutMs))
   }
 
   // --- events ----------------------------------------------------------------------------------------------------------------

@@ -111,8 +111,8 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     return new PreparedStatement<R>(this, this.#host.engine.parser.parseQuery(sql))
   }
 
-  async exec (sql: string): Promise<void> {
-    const script = this.#host.engine.parser.parseScript(sql)
+  async exec (sql: string, input?: Uint8Array): Promise<void> {
+    const script = { ...this.#host.engine.parser.parseScript(sql), input }
     await this.#submit(sql, (connection, limits) => connection.exec(script, limits))
   }
 

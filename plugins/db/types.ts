@@ -66,8 +66,11 @@ export interface Queryable {
    * Throws `TDM_ERR_DB_PLACEHOLDER` for a mix of styles, `TDM_ERR_DB_TRANSACTION_CONTROL` for BEGIN, COMMIT and their like.
    */
   prepare: <R = Row>(sql: string) => Statement<R>
-  /** Runs one or more statements without parameters. Outside of a transaction several statements are one transaction: all or none. */
-  exec: (sql: string) => Promise<void>
+  /**
+   * Runs one or more statements without parameters. Outside of a transaction several statements are one transaction: all or none. `input`: what `COPY … FROM STDIN` reads
+   * (PostgreSQL), all of it; many rows go in as several COPYs of some 100 KB each.
+   */
+  exec: (sql: string, input?: Uint8Array) => Promise<void>
   /** Runs `fn` in a transaction: resolved means committed, rejected means rolled back (rules: docs/transactions.md). */
   tx: <T>(fn: (tx: Transaction) => T | Promise<T>, options?: TxOptions) => Promise<T>
   /**
@@ -251,6 +254,8 @@ export interface Query {
 export interface Script {
   readonly sql: string
   readonly statements: number
+  /** What COPY reads. */
+  readonly input?: Uint8Array | undefined
 }
 
 /** Reads SQL as one engine does. */

@@ -40,3 +40,5 @@ export const JobsNoTokens = createError<[problem: string]>('TDM_ERR_JOBS_NO_TOKE
 export const JobsSchema = createError<[problem: string]>('TDM_ERR_JOBS_SCHEMA', 'The cc-backend database cannot be used: %s', 500)
 /** What `importJobs` throws for a source that it cannot read, or a target that it cannot write to. */
 export const JobsImport = createError<[path: string, problem: string, because?: Because]>('TDM_ERR_JOBS_IMPORT', '%s cannot be imported: %s', 400)
+/** What `generateJobs` throws for a database that it cannot fill. */
+export const JobsGenerate = createError<[problem: string]>('TDM_ERR_JOBS_GENERATE', 'No jobs can be generated: %s', 400)

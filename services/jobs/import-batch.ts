@@ -1,5 +1,5 @@
 /**
- * The statements that write a batch of rows, on both engines: they differ in how many rows get into one statement, and in nothing else.
+ * The statements that write a batch of rows into a table that has some, on both engines.
  *
  * SQLite takes them as VALUES with a parameter a value. For PostgreSQL they are one parameter, an array in JSON: half as fast again, since it need not plan
  * thousands of parameters for each batch.
@@ -8,20 +8,17 @@ import type { EngineName, Value } from '../../plugins/db/types.ts'
 import { Fragment, sql } from './fragment.ts'
 import type { ColumnSpec, TableSpec } from './import-tables.ts'
 
-/** Rows of one batch. SQLite binds at most 32766 values in a statement; the widest table has 24 columns. */
-export const batchRows: Readonly<Record<EngineName, number>> = { sqlite: 500, postgres: 1000 }
-
 export interface Batch {
   readonly table: TableSpec
   /** Values in the order of the table's columns. */
   readonly rows: readonly (readonly Value[])[]
 }
 
-/** Inserts the rows. `isReplacing`: overwrites those that have the same primary key. */
-export function insertRows ({ table, rows }: Batch, isReplacing: boolean, engine: EngineName): Fragment {
+/** Inserts the rows, and overwrites those that have the same primary key. */
+export function replaceRows ({ table, rows }: Batch, engine: EngineName): Fragment {
   const names = table.columns.map(column => column.name)
   const updates = names.filter(name => !table.primaryKey.includes(name)).map(name => `${name} = excluded.${name}`)
-  const onConflict = isReplacing ? ` ON CONFLICT (${table.primaryKey.join(', ')}) DO UPDATE SET ${updates.join(', ')}` : ''
+  const onConflict = ` ON CONFLICT (${table.primaryKey.join(', ')}) DO UPDATE SET ${updates.join(', ')}`
   const head = new Fragment(`INSERT INTO ${table.name} (${names.join(', ')}) `)
   return sql`${head}${rowSources[engine](table.columns, rows)}${new Fragment(onConflict)}`
 }

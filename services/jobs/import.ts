@@ -7,12 +7,14 @@
  *     that only the target has stay.
  *  3. Streaming: two batches of rows are in memory, whatever the size of the source. Between batches others get a turn.
  *  4. The source is only read, and read from one snapshot.
+ *  5. A table that is empty is filled as fast as the engine can (bulk.ts): without its indices, which are made afterwards.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Database, EngineName, Queryable, Value } from '../../plugins/db/types.ts'
 import { JobsImport } from './errors.ts'
 import type { Fragment } from './fragment.ts'
-import { batchRows, deleteRivals, insertRows, type Batch } from './import-batch.ts'
+import { bulkRows, withoutIndices, writeRows } from './bulk.ts'
+import { deleteRivals, replaceRows, type Batch } from './import-batch.ts'
 import { ImportSource } from './import-source.ts'
 import { converterOf, tables, type SourceValue, type TableSpec } from './import-tables.ts'
 import { isForeign } from './migrations/index.ts'
@@ -20,6 +22,8 @@ import { isForeign } from './migrations/index.ts'
 export interface ImportOptions {
   /** Called after each batch. */
   readonly onProgress?: (progress: ImportProgress) => void
+  /** Told before each index that is made. */
+  readonly onIndex?: (name: string) => void
   /** Gives up: nothing is imported, and `importJobs` rejects. */
   readonly signal?: AbortSignal
 }
@@ -41,13 +45,14 @@ export interface TableSummary {
  * Copies all tables and answers with one summary each. The tables have to be there (see migrations/).
  * Throws `TDM_ERR_JOBS_IMPORT` for a source or a target that cannot be used, and leaves the target as it was with any error.
  */
-export async function importJobs (db: Database, sourcePath: string, { onProgress, signal }: ImportOptions = {}): Promise<TableSummary[]> {
+export async function importJobs (db: Database, sourcePath: string, options: ImportOptions = {}): Promise<TableSummary[]> {
+  const { signal } = options
   const source = new ImportSource(sourcePath)
   try {
     signal?.throwIfAborted()
     await checkTarget(db, source)
     const unlimited = { timeout: Infinity, statementTimeout: Infinity }
-    const run = async (): Promise<TableSummary[]> => await db.tx(async tx => await copyAll(source, tx, db, onProgress), unlimited)
+    const run = async (): Promise<TableSummary[]> => await db.tx(async tx => await copyAll(source, tx, db, options), unlimited)
     return await (signal === undefined ? run() : db.signal(signal, run))
   } finally {
     source.close()
@@ -64,14 +69,14 @@ async function checkTarget (db: Database, source: ImportSource): Promise<void> {
   throw new JobsImport(source.path, 'the configured database belongs to a cc-backend, and is used as it is. Configure another one to import into (DATABASE_URL).')
 }
 
-async function copyAll (source: ImportSource, tx: Queryable, { engine }: Database, onProgress: ImportOptions['onProgress']): Promise<TableSummary[]> {
+async function copyAll (source: ImportSource, tx: Queryable, { engine }: Database, { onProgress, onIndex }: ImportOptions): Promise<TableSummary[]> {
   const counts = tables.map(table => source.count(table))
   const total = counts.reduce((sum, { rows }) => sum + rows, 0)
   const summaries: TableSummary[] = []
   let before = 0
   for (const [i, table] of tables.entries()) {
     const copy = new TableCopy(tx, table, engine, rows => { onProgress?.({ table: table.name, rows: before + rows, total }) })
-    await copy.run(source.rows(table))
+    await copy.run(source.rows(table), onIndex)
     summaries.push({ table: table.name, rows: copy.rows, repaired: copy.repaired, orphans: counts[i]?.orphans ?? 0 })
     before += copy.rows
     if (engine === 'postgres') await finishTable(tx, table)
@@ -107,8 +112,13 @@ class TableCopy {
     this.#convert = table.columns.map(column => converterOf(column, engine, () => { this.repaired++ }))
   }
 
-  async run (source: Iterable<SourceValue[]>): Promise<void> {
+  async run (source: Iterable<SourceValue[]>, onIndex: ImportOptions['onIndex']): Promise<void> {
     this.#isReplacing = await this.#tx.prepare(`SELECT 1 AS found FROM ${this.#table.name} LIMIT 1`).get() !== undefined
+    if (this.#isReplacing) await this.#copy(source)
+    else await withoutIndices(this.#tx, this.#engine, this.#table.name, async () => { await this.#copy(source) }, onIndex)
+  }
+
+  async #copy (source: Iterable<SourceValue[]>): Promise<void> {
     let writing = Promise.resolve()
     for (const rows of this.#batches(source)) {
       await writing
@@ -123,7 +133,7 @@ class TableCopy {
     let batch: Value[][] = []
     for (const row of source) {
       batch.push(this.#convert.map((convert, i) => convert(row[i] ?? null)))
-      if (batch.length < batchRows[this.#engine]) continue
+      if (batch.length < bulkRows[this.#engine]) continue
       yield batch
       batch = []
     }
@@ -131,11 +141,16 @@ class TableCopy {
   }
 
   async #write (batch: Batch): Promise<void> {
-    const { uniqueKey } = this.#table
-    if (this.#isReplacing && uniqueKey !== undefined) await this.#run(deleteRivals(batch, uniqueKey, this.#engine))
-    await this.#run(insertRows(batch, this.#isReplacing, this.#engine))
+    if (this.#isReplacing) await this.#replace(batch)
+    else await writeRows(this.#tx, this.#engine, this.#table, batch.rows)
     this.rows += batch.rows.length
     this.#onBatch(this.rows)
+  }
+
+  async #replace (batch: Batch): Promise<void> {
+    const { uniqueKey } = this.#table
+    if (uniqueKey !== undefined) await this.#run(deleteRivals(batch, uniqueKey, this.#engine))
+    await this.#run(replaceRows(batch, this.#engine))
   }
 
   async #run ({ text, values }: Fragment): Promise<void> {

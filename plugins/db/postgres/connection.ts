@@ -212,16 +212,16 @@ export class PostgresConnection implements Connection {
     }
   }
 
-  async exec ({ sql }: Script, limits: Limits): Promise<void> {
+  async exec (script: Script, limits: Limits): Promise<void> {
     this.#hasUnknownWrites = this.#isWriting
-    await this.#control(sql, limits)
+    await this.#control(script.sql, limits, send => send(), script.input)
   }
 
   /** A script on its own, which the server runs as one transaction. */
   async execAlone (script: Script, limits: Limits): Promise<void> {
     let exchange: Exchange | undefined
     try {
-      await this.#control(script.sql, limits, async send => exchange = await this.#write(send))
+      await this.#control(script.sql, limits, async send => exchange = await this.#write(send), script.input)
     } catch (error) {
       throw exchange?.isLost === true && exchange.isSent ? new TxOutcomeUnknown({ cause: error }) : error
     }
@@ -424,11 +424,11 @@ export class PostgresConnection implements Connection {
   }
 
   /** Sends SQL of the simple protocol, behind BEGIN as long as that is due. */
-  async #control (sql: string, limits: Limits, around: (send: Send) => Promise<Exchange> = send => send()): Promise<void> {
+  async #control (sql: string, limits: Limits, around: (send: Send) => Promise<Exchange> = send => send(), input?: Uint8Array): Promise<void> {
     if (sql.includes('\0')) throw databaseError('syntax', sql)
     const script = [...this.#begin, sql].join('; ')
     this.#begin = []
-    await this.#run(sql, readTraits(sql), limits, undefined, () => around(() => this.session.runScript(script)))
+    await this.#run(sql, readTraits(sql), limits, undefined, () => around(() => this.session.runScript(script, input)))
   }
 }
 

@@ -17,6 +17,7 @@ const EMPTY = Buffer.alloc(0)
 const EXECUTE = Uint8Array.of(0x45, 0, 0, 0, 9, 0, 0, 0, 0, 0)
 /** Describe the unnamed portal. */
 const DESCRIBE = Uint8Array.of(0x44, 0, 0, 0, 6, 0x50, 0)
+const COPY_DONE = Uint8Array.of(0x63, 0, 0, 0, 4)
 export const TERMINATE = Uint8Array.of(0x58, 0, 0, 0, 4)
 
 export class Outbox {
@@ -103,6 +104,14 @@ export class Outbox {
     const start = this.#open(0x51)
     this.#cstring(text)
     this.#close(start)
+  }
+
+  /** All data of one COPY … FROM STDIN. */
+  copyIn (bytes: Uint8Array): void {
+    const start = this.#open(0x64)
+    this.#bytes(bytes)
+    this.#close(start)
+    this.#bytes(COPY_DONE)
   }
 
   /** Refuses the data that COPY … FROM STDIN asks for. */

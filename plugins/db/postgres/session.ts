@@ -31,6 +31,8 @@ export class Exchange {
   isSent = false
   /** The session ended before the answer. */
   isLost = false
+  /** What COPY reads was sent with it, and nobody has asked for it yet. */
+  hasInput = false
   /** Of the transaction, behind it: 'I' for none, 'T' for open, 'E' for failed. */
   status = ''
 
@@ -110,11 +112,18 @@ export class Session {
     return new Promise(resolve => { this.send(new Exchange(calls, resolve)) })
   }
 
-  /** Sends SQL in the simple protocol: one or more statements, whose rows are dropped. */
-  runScript (text: string): Promise<Exchange> {
+  /**
+   * Sends SQL in the simple protocol: one or more statements, whose rows are dropped. `input`: what COPY reads. It is sent at once, since the server passes over what it has not asked
+   * for.
+   */
+  runScript (text: string, input?: Uint8Array): Promise<Exchange> {
     return new Promise(resolve => {
       const exchange = new Exchange([control(text)], resolve)
-      if (this.#accepts(exchange)) this.#outbox.query(text)
+      if (!this.#accepts(exchange)) return
+      this.#outbox.query(text)
+      if (input === undefined) return
+      exchange.hasInput = true
+      this.#outbox.copyIn(input)
     })
   }
 
@@ -250,7 +259,7 @@ export class Session {
       case 0x73: this.#complete(exchange, 'suspended'); break // PortalSuspended
       case 0x49: this.#complete(exchange, ''); break // EmptyQueryResponse
       case 0x45: this.#fail(exchange, readError(buffer, start, end)); break // ErrorResponse
-      case 0x47: this.#refuseCopy(exchange); break // CopyInResponse
+      case 0x47: this.#answerCopy(exchange); break // CopyInResponse
       default: // BindComplete, CloseComplete, ParameterDescription, ParameterStatus, NoticeResponse, NotificationResponse, data of COPY TO
     }
   }
@@ -293,6 +302,11 @@ export class Session {
 
   #dropUnparsed (statement: Prepared): void {
     if (!statement.isParsed && this.#statements.get(statement.text) === statement) this.#statements.delete(statement.text)
+  }
+
+  #answerCopy (exchange: Exchange): void {
+    if (exchange.hasInput) exchange.hasInput = false // it is there already
+    else this.#refuseCopy(exchange)
   }
 
   /**

@@ -7,6 +7,7 @@
  *     caller is told in time, and the next task waits for its end, but no longer than its own limits.
  *  3. Success is reported if the task succeeded, also if it was told to stop meanwhile: a COMMIT counts.
  *  4. Threads do not keep the process alive, unless they work.
+ *  5. What closes a cursor is never stopped.
  */
 import { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
@@ -206,7 +207,7 @@ export class Thread {
     const operation = ++this.#operation
     let reason: Error | undefined
     let giveUp: NodeJS.Timeout | undefined
-    this.#stop = error => {
+    const stop = (error: Error): void => {
       if (reason !== undefined) return
       reason = error
       this.#watchdog?.cancel(this.#slot, operation)
@@ -215,7 +216,8 @@ export class Thread {
         reject(error)
       }, STOP_GRACE_MS)
     }
-    const unwatch = watchLimits(limits, sql, this.#stop)
+    this.#stop = task.kind === 'close' ? undefined : stop // a cursor whose end was stopped before it began stays open, and whoever is next on this connection fails
+    const unwatch = watchLimits(limits, sql, stop)
     const answer = await this.#ask({ operation, remainingMs: limits.deadline === Infinity ? undefined : Math.max(0.01, limits.deadline - performance.now()), task })
     unwatch()
     clearTimeout(giveUp)

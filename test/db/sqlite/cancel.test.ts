@@ -450,3 +450,16 @@ void t.test('a writer\'s thread that was there before everything else, to recove
   await t.rejects(write, { code: 'TDM_ERR_DB_ABORTED' })
   t.strictSame(await db.deadline(5000, async () => await db.prepare('INSERT INTO big (s) VALUES (1)').run()), { changes: 1, lastInsertRowid: null }, 'the writer is free')
 })
+
+void t.test('a read transaction that ends with its result half read leaves no cursor behind, which would fail whoever is next on that reader', { skip: skipWithoutNative('ends statements') }, async t => {
+  const db = await openUrl(t, `sqlite:${makeFile(t, 60_000)}`, { SQLITE_READERS: '1' })
+  const all = db.prepare('SELECT id, s FROM big')
+  let stopped = 0
+  for (let round = 0; round < 300; round++) {
+    // the rollback follows at once, and asks for what runs to be stopped, which by then is the end of the cursor
+    const result = db.tx(async () => await db.deadline(1 + round % 30, async () => await all.all()), { mode: 'read' })
+    stopped += await countRejected([result], /^TDM_ERR_DB_TIMEOUT$/)
+  }
+  t.ok(stopped > 0, 'some were')
+  t.equal(await db.tx(async () => (await all.all()).length, { mode: 'read' }), 60_000)
+})

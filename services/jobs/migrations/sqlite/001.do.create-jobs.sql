@@ -42,25 +42,21 @@ CREATE TABLE job (
   monitoring_status INTEGER NOT NULL DEFAULT 1,
   energy REAL NOT NULL DEFAULT 0, -- kWh
   energy_footprint TEXT, -- JSON
-  footprint TEXT, -- JSON
-  UNIQUE (job_id, cluster, start_time)
+  footprint TEXT -- JSON
 );
 
--- Pages, newest first; the id that breaks ties is the rowid, which every index ends with.
+-- What each of them is for: docs/jobs-data.md. Names and columns are those of services/jobs/indices.ts, a test compares them.
+CREATE UNIQUE INDEX job_key ON job (job_id, cluster, start_time);
 CREATE INDEX job_start ON job (start_time);
-CREATE INDEX job_cluster_start ON job (cluster, start_time);
 CREATE INDEX job_user_start ON job (hpc_user, start_time);
 CREATE INDEX job_project_start ON job (project, start_time);
--- The partitions of a cluster, one step each, and pages of one.
-CREATE INDEX job_partition_start ON job (cluster, cluster_partition, start_time);
--- The few that run: the statement has to say job_state = 'running' literally.
-CREATE INDEX job_running ON job (cluster, start_time) WHERE job_state = 'running';
--- The few that took longer than three days, so that what ran beside a job is looked for near its start: duration > 259200, literally.
-CREATE INDEX job_long ON job (cluster, start_time) WHERE duration > 259200;
--- Statistics by group from the index alone.
-CREATE INDEX job_stats_user ON job (cluster, hpc_user, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc);
-CREATE INDEX job_stats_project ON job (cluster, project, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user);
-CREATE INDEX job_stats_subcluster ON job (cluster, subcluster, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user);
+CREATE INDEX job_cluster_start ON job (cluster, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user, project, subcluster);
+CREATE INDEX job_cluster_user ON job (cluster, hpc_user, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc, project);
+CREATE INDEX job_cluster_project ON job (cluster, project, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user);
+CREATE INDEX job_state_start ON job (job_state, start_time, cluster) WHERE job_state <> 'completed';
+CREATE INDEX job_cluster_state ON job (cluster, job_state, start_time) WHERE job_state <> 'completed';
+CREATE INDEX job_user_state ON job (hpc_user, job_state, start_time, cluster, project) WHERE job_state <> 'completed';
+CREATE INDEX job_project_state ON job (project, job_state, start_time, cluster, hpc_user) WHERE job_state <> 'completed';
 
 -- Jobs that have just started, before they are moved into job.
 CREATE TABLE job_cache (
