@@ -9,7 +9,7 @@
  */
 import { column, isPlainKey, type Dialect } from './dialect.ts'
 import { JobsBadInput } from './errors.ts'
-import { Fragment, isNonEmpty, join, list, never, sql } from './fragment.ts'
+import { Fragment, isNonEmpty, join, list, never, sql, toInteger } from './fragment.ts'
 import { JobState, type FloatRange, type IntRange, type JobFilter, type StringMatcher, type TimeRange } from './schema.ts'
 
 export interface FilterContext {
@@ -138,12 +138,6 @@ function oneOfIds (field: Fragment, ids: readonly string[], name: string): Fragm
 /** Those that are integers; no row can be equal to one of the others. */
 function integers (texts: readonly string[]): bigint[] {
   return texts.map(toInteger).filter(integer => integer !== undefined)
-}
-
-function toInteger (digits: string): bigint | undefined {
-  if (!/^-?\d{1,19}$/.test(digits)) return undefined
-  const integer = BigInt(digits)
-  return BigInt.asIntN(64, integer) === integer ? integer : undefined
 }
 
 /** IN, not EXISTS: few jobs have tags, and SQLite would look for each job's. A job counts once, however many of the tags it has. */

@@ -27,6 +27,13 @@ export function sql (strings: TemplateStringsArray, ...parts: Array<Value | Frag
   return new Fragment(text, values)
 }
 
+/** An integer that both engines can hold, from its digits; undefined for anything else. */
+export function toInteger (digits: string): bigint | undefined {
+  if (!/^-?\d{1,19}$/.test(digits)) return undefined
+  const integer = BigInt(digits)
+  return BigInt.asIntN(64, integer) === integer ? integer : undefined
+}
+
 export const empty = sql``
 /** Holds for no row. */
 export const never = sql`FALSE`

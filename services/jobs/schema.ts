@@ -142,6 +142,9 @@ export type Order = Static<typeof Order>
 export const Page = Type.Object({ itemsPerPage: Type.Integer(), page: Type.Integer() }, closed)
 export type Page = Static<typeof Page>
 
+/** A row of a sorted list: what it is sorted by, as text, and its id. */
+export interface Position { value: string | null, id: string }
+
 // --- statistics ------------------------------------------------------------------------------------------------------------
 
 export const Stats = Type.Object({
@@ -177,7 +180,8 @@ export type SortBy = Static<typeof SortBy>
 
 /** Who asks, for which jobs. `user: null`: nobody is known, which is refused. */
 export interface JobsInput { user: User | null, filter?: readonly JobFilter[] }
-export interface JobsListInput extends JobsInput { page?: Page, order?: Order }
+/** `after`: only what comes behind this row, in the order of `order`; pages are counted from there. */
+export interface JobsListInput extends JobsInput { page?: Page, order?: Order, after?: Position }
 export interface JobsStatsInput extends JobsInput { fields?: readonly StatsField[] }
 export interface JobsStatsGroupedInput extends JobsStatsInput { groupBy: GroupBy, sortBy?: SortBy, page?: Page }
 export interface JobByIdInput { user: User | null, id: number }

@@ -5,14 +5,15 @@
  * NULL or broken JSON does not break the list that it is in. The SQL is one text for both engines (dialect.ts has what differs).
  * Knows neither Fastify nor a driver.
  */
+import type { Row } from '../../plugins/db/types.ts'
 import { visibleTo } from './access.ts'
 import { dialects } from './dialect.ts'
 import { JobsNotFound } from './errors.ts'
 import { identifier, join, sql, where, type Fragment } from './fragment.ts'
-import { isIndexed, limitTo, orderBy, sortable } from './order.ts'
+import { behind, isIndexed, limitTo, orderBy, positionOf, sortable, sortValue } from './order.ts'
 import { conditionsOf, findRows, settingsOf, type JobsDatabase, type JobsOptions, type Warn } from './query.ts'
 import { jobColumns, toJob, toNumber, type JobColumn, type JobRow } from './rows.ts'
-import type { Job, JobByIdInput, JobsInput, JobsListInput } from './schema.ts'
+import type { Job, JobByIdInput, JobsInput, JobsListInput, Position } from './schema.ts'
 
 export { jobsStats, jobsStatsGrouped } from './stats.ts'
 export type { JobsDatabase, JobsOptions, Warn } from './query.ts'
@@ -22,6 +23,30 @@ export async function queryJobs (db: JobsDatabase, input: JobsListInput, options
   const { now, warn } = settingsOf(options)
   const rows = await findRows<JobRow>(db, selectJobs(db, jobFields, input, now))
   return toJobs(rows, now, warn)
+}
+
+/** `next`: where the page after this one begins, for `after`; undefined on the last one. */
+export interface JobsPage { jobs: Job[], next?: Position }
+
+/** As `queryJobs`, and where to go on. Reads one row more than the page has. */
+export async function queryJobsPage (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): Promise<JobsPage> {
+  const { now, warn } = settingsOf(options)
+  const fields = sql`${jobFields}, ${sortValue(input.order, dialects[db.engine])} AS sort_value`
+  const rows = await findRows<JobRow & Pick<Row, 'sort_value'>>(db, selectJobs(db, fields, input, now, 1))
+  const { itemsPerPage = -1 } = input.page ?? {}
+  const shown = itemsPerPage === -1 ? rows : rows.slice(0, itemsPerPage)
+  const last = rows.length > shown.length ? shown.at(-1) : undefined
+  return { jobs: toJobs(shown, now, warn), ...(last === undefined ? {} : { next: positionOf(last.sort_value, last.id) }) }
+}
+
+/**
+ * As `queryJobs`, one by one, from a cursor. The limits of the calling code hold from the call on; it holds a connection from the first job that is asked for to the
+ * last, or until the loop is left.
+ */
+export function iterateJobs (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): AsyncIterable<Job> {
+  const { now, warn } = settingsOf(options)
+  const { text, values } = selectJobs(db, jobFields, input, now)
+  return eachJob(db.prepare<JobRow>(text).iterate(...values), now, warn)
 }
 
 /** As `queryJobs`, the ids alone. */
@@ -47,21 +72,45 @@ export async function findById (db: JobsDatabase, { user, id }: JobByIdInput, op
 
 const jobFields = join(jobColumns.map(name => identifier(`job.${name}`)), ', ')
 
-function selectJobs (db: JobsDatabase, fields: Fragment, input: JobsListInput, now: number): Fragment {
-  const { order, page } = input
+function selectJobs (db: JobsDatabase, fields: Fragment, input: JobsListInput, now: number, extra = 0): Fragment {
+  const { order, page, after } = input
   const dialect = dialects[db.engine]
-  const conditions = [...conditionsOf(db, input, now, isIndexed(order)), ...sortable(order, dialect)]
-  return sql`SELECT ${fields} FROM job${where(conditions)}${orderBy(order, dialect)}${limitTo(page)}`
+  const conditions = [...conditionsOf(db, input, now, isIndexed(order)), ...sortable(order, dialect), ...behind(order, after, dialect)]
+  return sql`SELECT ${fields} FROM job${where(conditions)}${orderBy(order, dialect)}${limitTo(page, extra)}`
 }
 
-/** One warning for all rows: a page can hold a thousand that need it. */
 function toJobs (rows: readonly JobRow[], now: number, warn: Warn): Job[] {
-  const ids = new Set<number>()
-  const columns = new Set<JobColumn>()
-  const jobs = rows.map(row => toJob(row, now, (id, column) => {
-    ids.add(id)
-    columns.add(column)
-  }))
-  if (ids.size > 0) warn({ ids: [...ids], columns: [...columns] }, 'jobs: NULL or broken JSON in these rows is shown as 0 or empty')
+  const repairs = new Repairs(warn)
+  const jobs = rows.map(row => toJob(row, now, repairs.report))
+  repairs.tell()
   return jobs
+}
+
+async function * eachJob (rows: AsyncIterable<JobRow>, now: number, warn: Warn): AsyncGenerator<Job, undefined> {
+  const repairs = new Repairs(warn)
+  try {
+    for await (const row of rows) yield toJob(row, now, repairs.report)
+  } finally {
+    repairs.tell()
+  }
+}
+
+/** The rows of an answer that needed repair: one warning for all of them, with as many ids as a page can have. */
+class Repairs {
+  readonly #warn: Warn
+  readonly #ids = new Set<number>()
+  readonly #columns = new Set<JobColumn>()
+
+  constructor (warn: Warn) {
+    this.#warn = warn
+  }
+
+  readonly report = (id: number, column: JobColumn): void => {
+    if (this.#ids.size < 1000) this.#ids.add(id)
+    this.#columns.add(column)
+  }
+
+  tell (): void {
+    if (this.#ids.size > 0) this.#warn({ ids: [...this.#ids], columns: [...this.#columns] }, 'jobs: NULL or broken JSON in these rows is shown as 0 or empty')
+  }
 }

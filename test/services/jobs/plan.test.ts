@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
-import type { JobFilter } from '../../../services/jobs/schema.ts'
+import type { JobFilter, Position } from '../../../services/jobs/schema.ts'
 import { queryJobs, type JobsDatabase } from '../../../services/jobs/store.ts'
 import { makeJobs, NOW, writeJobDb } from '../../data/jobs.ts'
 import { copyDatabase, missing } from './data-sets.ts'
@@ -18,7 +18,7 @@ const filters: JobFilter[] = [
 ]
 
 /** The plan of the statement that the store sends. */
-async function planOf (path: string, filter: JobFilter): Promise<string> {
+async function planOf (path: string, filter: JobFilter, after?: Position, field = 'startTime'): Promise<string> {
   const sqlite = new Sqlite(path, { readonly: true })
   let plan = ''
   const prepare = (sql: string) => ({
@@ -28,7 +28,7 @@ async function planOf (path: string, filter: JobFilter): Promise<string> {
     }
   })
   try {
-    await queryJobs({ engine: 'sqlite', prepare } as unknown as JobsDatabase, { user, filter: [filter], order, page: { itemsPerPage: 10, page: 2 } }, { now: () => NOW })
+    await queryJobs({ engine: 'sqlite', prepare } as unknown as JobsDatabase, { user, filter: [filter], order: { ...order, field }, page: { itemsPerPage: 10, page: 2 }, ...(after && { after }) }, { now: () => NOW })
     return plan
   } finally {
     sqlite.close()
@@ -40,7 +40,11 @@ async function checkPlans (t: Test, path: string): Promise<void> {
     const plan = await planOf(path, filter)
     t.notMatch(plan, /TEMP B-TREE FOR ORDER BY/, `${JSON.stringify(filter)}: ${plan}`)
     t.match(plan, /USING (?:COVERING )?INDEX/)
+    const behind = await planOf(path, filter, { value: String(NOW - 86400), id: '7' })
+    t.notMatch(behind, /TEMP B-TREE/, `behind a row: ${JSON.stringify(filter)}: ${behind}`)
+    t.match(behind, /start_?time<\?|\(start_time>\? AND start_time<\?\)/, `the index is entered there: ${behind}`)
   }
+  t.match(await planOf(path, {}, { value: '7', id: '7' }, 'id'), /^SEARCH job USING INTEGER PRIMARY KEY \(rowid<\?\)$/)
 }
 
 void t.test('with our own indices', async t => {
