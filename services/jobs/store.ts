@@ -10,16 +10,18 @@ import { visibleTo } from './access.ts'
 import { dialects } from './dialect.ts'
 import { JobsNotFound } from './errors.ts'
 import { identifier, join, sql, where, type Fragment } from './fragment.ts'
-import { behind, isIndexed, limitTo, orderBy, positionOf, sortable, sortValue } from './order.ts'
+import { behind, isByStart, isIndexed, limitTo, orderBy, orderMergedBy, positionOf, sortable, sortValue } from './order.ts'
 import { conditionsOf, findRows, settingsOf, type JobsDatabase, type JobsOptions, type Warn } from './query.ts'
 import { jobColumns, toJob, toNumber, type JobColumn, type JobRow } from './rows.ts'
-import type { Job, JobByIdInput, JobsInput, JobsListInput, Position } from './schema.ts'
+import type { Job, JobByIdInput, JobsInput, JobsListInput, Order, Position } from './schema.ts'
+import { learnIndices, walksOf } from './walk.ts'
 
 export { jobsStats, jobsStatsGrouped } from './stats.ts'
 export type { JobsDatabase, JobsOptions, Warn } from './query.ts'
 
 /** The jobs, in order of `order` (default: id). Throws `TDM_ERR_JOBS_BAD_ORDER_FIELD`, `TDM_ERR_JOBS_BAD_PAGE`. */
 export async function queryJobs (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): Promise<Job[]> {
+  await learnIndices(db)
   const { now, warn } = settingsOf(options)
   const rows = await findRows<JobRow>(db, selectJobs(db, jobFields, input, now))
   return toJobs(rows, now, warn)
@@ -30,6 +32,7 @@ export interface JobsPage { jobs: Job[], next?: Position }
 
 /** As `queryJobs`, and where to go on. Reads one row more than the page has. */
 export async function queryJobsPage (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): Promise<JobsPage> {
+  await learnIndices(db)
   const { now, warn } = settingsOf(options)
   const fields = sql`${jobFields}, ${sortValue(input.order, dialects[db.engine])} AS sort_value`
   const rows = await findRows<JobRow & Pick<Row, 'sort_value'>>(db, selectJobs(db, fields, input, now, 1))
@@ -51,7 +54,8 @@ export function iterateJobs (db: JobsDatabase, input: JobsListInput, options: Jo
 
 /** As `queryJobs`, the ids alone. */
 export async function queryJobIds (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): Promise<number[]> {
-  const rows = await findRows(db, selectJobs(db, sql`job.id`, input, settingsOf(options).now))
+  await learnIndices(db)
+  const rows = await findRows(db, selectJobs(db, sql`job.id, job.start_time`, input, settingsOf(options).now))
   return rows.map(row => toNumber(row.id))
 }
 
@@ -75,8 +79,18 @@ const jobFields = join(jobColumns.map(name => identifier(`job.${name}`)), ', ')
 function selectJobs (db: JobsDatabase, fields: Fragment, input: JobsListInput, now: number, extra = 0): Fragment {
   const { order, page, after } = input
   const dialect = dialects[db.engine]
+  if (isByStart(order)) return selectByStart(db, fields, { ...input, order }, now, extra)
   const conditions = [...conditionsOf(db, input, now, isIndexed(order)), ...sortable(order, dialect), ...behind(order, after, dialect)]
   return sql`SELECT ${fields} FROM job${where(conditions)}${orderBy(order, dialect)}${limitTo(page, extra)}`
+}
+
+/** Along the indices of walk.ts. The selected columns have to be told apart by their names, and the start time and the id are among them. */
+function selectByStart (db: JobsDatabase, fields: Fragment, input: JobsListInput & { order: Order }, now: number, extra: number): Fragment {
+  const { order, page, after } = input
+  const dialect = dialects[db.engine]
+  const isBehind = behind(order, after, dialect)
+  const walks = walksOf(db, input, now).map(({ from, conditions }) => sql`SELECT ${fields} FROM ${from}${where([...conditions, ...isBehind])}`)
+  return sql`${join(walks, ' UNION ALL ')}${walks.length === 1 ? orderBy(order, dialect) : orderMergedBy(order)}${limitTo(page, extra)}`
 }
 
 function toJobs (rows: readonly JobRow[], now: number, warn: Warn): Job[] {
