@@ -52,7 +52,7 @@ export function isIndexed (order: Order | undefined): boolean {
 
 /** True if the order is that of the start times: see walk.ts. */
 export function isByStart (order: Order | undefined): order is Order {
-  return order !== undefined && order.type === 'col' && order.field === 'startTime'
+  return order?.type === 'col' && order.field === 'startTime'
 }
 
 /** Conditions that come with the order: rows whose footprint is not valid JSON cannot be sorted by it, and are left out. */
