@@ -22,22 +22,34 @@ export interface BulkColumn {
 /** Rows of one statement: more would not be faster. SQLite binds at most 32766 values. */
 export const bulkRows: Readonly<Record<EngineName, number>> = { sqlite: 100, postgres: 500 }
 
+const HOUR_MS = 3_600_000
+
 /**
  * The configuration for a process that does nothing but write rows: on the main thread, since to hand them to another one takes longer than to write them, and nobody else needs
- * this one.
+ * this one. A checkpoint waits for the index that is being made, and comes before the next.
  */
 export function bulkConfig (config: Config): Config {
-  return { ...config, eventLoopBudgetMs: 1000, sqlite: { ...config.sqlite, synchronous: 'normal' } }
+  return { ...config, eventLoopBudgetMs: 1000, acquireTimeoutMs: HOUR_MS, sqlite: { ...config.sqlite, synchronous: 'normal' } }
 }
 
-/** Writes rows, values in the order of the columns. At most `bulkRows`. `textEvery`: each so many rows one has no blobs. */
-export async function writeRows (tx: Queryable, engine: EngineName, { name, columns }: BulkTable, rows: readonly (readonly Value[])[], textEvery = Infinity): Promise<void> {
+/** Sends rows that are ready to be sent. */
+export type Write = (tx: Queryable) => Promise<unknown>
+
+/**
+ * Makes rows ready, values in the order of the columns; at most `bulkRows`. Apart from the writing, so that it can be done while others are written. `textEvery`: each so many
+ * rows one has no blobs.
+ */
+export function prepareRows (engine: EngineName, { name, columns }: BulkTable, rows: readonly (readonly Value[])[], textEvery = Infinity): Write {
   const names = columns.map(column => column.name).join(', ')
-  if (engine === 'postgres') return await tx.exec(`COPY ${name} (${names}) FROM STDIN`, toCopyText(rows))
+  if (engine === 'postgres') {
+    const input = toCopyText(rows)
+    return tx => tx.exec(`COPY ${name} (${names}) FROM STDIN`, input)
+  }
   const texts = rowOf(columns, false)
   const blobs = rowOf(columns, true)
   const list = rows.map((_, i) => (i + 1) % textEvery === 0 ? texts : blobs).join(', ')
-  await tx.prepare(`INSERT INTO ${name} (${names}) VALUES ${list}`).run(...rows.flat())
+  const values = rows.flat()
+  return tx => tx.prepare(`INSERT INTO ${name} (${names}) VALUES ${list}`).run(...values)
 }
 
 function rowOf (columns: readonly BulkColumn[], hasBlobs: boolean): string {

@@ -10,7 +10,7 @@ import { visibleTo } from './access.ts'
 import { column, dialects } from './dialect.ts'
 import { findById } from './find.ts'
 import { join, sql, where, type Fragment } from './fragment.ts'
-import { findRows, settingsOf, type JobsDatabase, type JobsOptions } from './query.ts'
+import { findRows, running, settingsOf, type JobsDatabase, type JobsOptions } from './query.ts'
 import { toNumber } from './rows.ts'
 import type { ConcurrentJobs, Job, JobByIdInput } from './schema.ts'
 
@@ -37,7 +37,7 @@ function selectConcurrent ({ cluster, startTime, duration }: Job, conditions: re
   const arms = [
     select(sql`0`, [sql`job.start_time > ${over - threeDays}`, sql`job.duration <= 259200`, ...ended]),
     select(sql`0`, [sql`job.duration > 259200`, ...ended]),
-    select(sql`1`, [sql`job.job_state = 'running'`, sql`job.start_time <= ${latest}`, ...onCluster, ...conditions])
+    select(sql`1`, [running, sql`job.start_time <= ${latest}`, ...onCluster, ...conditions])
   ]
   return sql`${join(arms, ' UNION ALL ')} ORDER BY runs, start_time, duration, id`
 }

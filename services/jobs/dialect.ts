@@ -8,13 +8,15 @@
  * JSON columns are BLOB or TEXT in SQLite (cc-backend writes both), jsonb in PostgreSQL, where invalid JSON was replaced on import.
  */
 import type { EngineName } from '../../plugins/db/types.ts'
-import { identifier, sql, type Fragment } from './fragment.ts'
+import { empty, identifier, sql, type Fragment } from './fragment.ts'
 
 export interface Dialect {
   /** `text` matches the pattern. */
   like: (text: Fragment, pattern: string) => Fragment
   /** The column, so that a condition on it never decides which index is used. */
   unindexed: (column: Fragment) => Fragment
+  /** Behind a table in FROM: this index is used, which has to be there. PostgreSQL chooses by itself. */
+  along: (index: string) => Fragment
   /** The column holds valid JSON. */
   isJson: (column: Fragment) => Fragment
   /** The number at `key` of a JSON object, else NULL. The key must be a plain name. */
@@ -38,6 +40,7 @@ export interface Dialect {
 const sqlite: Dialect = {
   like: (text, pattern) => sql`${text} LIKE ${pattern}`,
   unindexed: column => sql`+${column}`,
+  along: index => sql` INDEXED BY ${identifier(index)}`,
   isJson: column => sql`json_valid(${column})`,
   jsonNumber: (column, key) => jsonOfType(column, key, sql`'integer', 'real'`),
   jsonText: (column, key) => jsonOfType(column, key, sql`'text'`),
@@ -71,6 +74,7 @@ function arrayOrEmpty (column: Fragment): Fragment {
 const postgres: Dialect = {
   like: (text, pattern) => sql`${text} COLLATE "C" ILIKE ${pattern} ESCAPE ''`,
   unindexed: column => column,
+  along: () => empty,
   isJson: column => sql`${column} IS NOT NULL`,
   // NUMERIC, because a number in jsonb may be larger than a double precision can be, and that would be an error
   jsonNumber: (column, key) => sql`CAST(${jsonbOfType(column, key, sql`'number'`)} AS NUMERIC)`,

@@ -10,6 +10,7 @@
 import { column, isPlainKey, type Dialect } from './dialect.ts'
 import { JobsBadInput } from './errors.ts'
 import { Fragment, isNonEmpty, join, list, never, sql, toInteger } from './fragment.ts'
+import { UNUSUAL } from './indices.ts'
 import { JobState, type FloatRange, type IntRange, type JobFilter, type StringMatcher, type TimeRange } from './schema.ts'
 
 export interface FilterContext {
@@ -51,7 +52,7 @@ function ofKind (filter: JobFilter, context: FilterContext): Fragment[] {
     ...when(filter.subCluster, matcher => matchesCoarse(column('subcluster'), matcher, context)),
     ...when(filter.partition, matcher => matchesCoarse(column('cluster_partition'), matcher, context)),
     ...when(filter.state, states => inState(states, context)),
-    ...when(filter.shared, shared => sql`${column('shared')} = ${shared}`)
+    ...when(filter.shared, shared => sql`${steer(column('shared'), context)} = ${shared}`)
   ]
 }
 
@@ -149,11 +150,13 @@ function hasTag (ids: readonly string[]): Fragment {
 
 const knownStates: ReadonlySet<string> = new Set(JobState.anyOf.map(state => state.const))
 
-function inState (states: readonly string[], context: FilterContext): Fragment {
+/** One of the states. Where 'completed' is none of them that is said as well, in the words of the indices that have the others alone. */
+export function inState (states: readonly string[], context: FilterContext): Fragment {
   const [first] = states
   if (first === undefined) return never
-  if (states.length === 1) return sql`${column('job_state')} = ${literalState(first)}`
-  return sql`${steer(column('job_state'), context)} IN (${join(states.map(literalState), ', ')})`
+  const field = steer(column('job_state'), context)
+  const condition = states.length === 1 ? sql`${field} = ${literalState(first)}` : sql`${field} IN (${join(states.map(literalState), ', ')})`
+  return states.includes('completed') || context.steered ? condition : sql`${condition} AND ${new Fragment(`job.${UNUSUAL}`)}`
 }
 
 function literalState (state: string): Fragment {

@@ -3,19 +3,22 @@
  *
  * What is kept true: the statements follow each other, so that one request never holds more than one connection; values come in ascending order; NULL counts as 0.
  */
+import { coveredBy } from './cover.ts'
 import { identifier, sql, where } from './fragment.ts'
 import { checkOneOf } from './input.ts'
-import { conditionsOf, findRows, lasted, settingsOf, type JobsDatabase, type JobsOptions } from './query.ts'
+import { findRows, lasted, settingsOf, type JobsDatabase, type JobsOptions } from './query.ts'
 import { toNumber } from './rows.ts'
 import type { AddHistogramsInput, DurationHistogramInput, GroupStats, Histograms, HistoPoint, ValueHistogramInput } from './schema.ts'
 import { noStats } from './stats.ts'
+import { learnIndices } from './walk.ts'
 
 /** How many jobs have each value of a column; values that no job has are left out. */
 export async function valueHistogram (db: JobsDatabase, input: ValueHistogramInput, options: JobsOptions = {}): Promise<HistoPoint[]> {
   checkOneOf('column', input.column, ['num_nodes', 'num_hwthreads', 'num_acc'])
   const value = sql`COALESCE(${identifier(`job.${input.column}`)}, 0)`
-  const conditions = where(conditionsOf(db, input, settingsOf(options).now))
-  const rows = await findRows(db, sql`SELECT ${value} AS value, COUNT(*) AS count FROM job${conditions} GROUP BY ${value} ORDER BY ${value}`)
+  await learnIndices(db)
+  const { from, conditions } = coveredBy(db, input, settingsOf(options).now)
+  const rows = await findRows(db, sql`SELECT ${value} AS value, COUNT(*) AS count FROM ${from}${where(conditions)} GROUP BY ${value} ORDER BY ${value}`)
   return rows.map(row => ({ value: toNumber(row.value), count: toNumber(row.count) }))
 }
 
@@ -24,8 +27,10 @@ export async function durationHistogram (db: JobsDatabase, input: DurationHistog
   const { now } = settingsOf(options)
   const { count, seconds } = durationBins.get(input.bins ?? '1h') ?? otherBins
   const time = lasted(now)
-  const conditions = where([...conditionsOf(db, input, now), sql`${time} >= 0`, sql`${time} < ${count * seconds}`])
-  const rows = await findRows(db, sql`SELECT (${time}) / ${seconds} AS bin, COUNT(*) AS count FROM job${conditions} GROUP BY bin`)
+  await learnIndices(db)
+  const { from, conditions } = coveredBy(db, input, now)
+  const inBins = where([...conditions, sql`${time} >= 0`, sql`${time} < ${count * seconds}`])
+  const rows = await findRows(db, sql`SELECT (${time}) / ${seconds} AS bin, COUNT(*) AS count FROM ${from}${inBins} GROUP BY bin`)
   const counts = new Map(rows.map(row => [toNumber(row.bin), toNumber(row.count)]))
   return Array.from({ length: count }, (_, i) => ({ value: (i + 1) * seconds, count: counts.get(i) ?? 0 }))
 }

@@ -13,7 +13,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Database, EngineName, Queryable, Value } from '../../plugins/db/types.ts'
 import { JobsImport } from './errors.ts'
 import type { Fragment } from './fragment.ts'
-import { bulkRows, withoutIndices, writeRows } from './bulk.ts'
+import { bulkRows, prepareRows, withoutIndices } from './bulk.ts'
 import { deleteRivals, replaceRows, type Batch } from './import-batch.ts'
 import { ImportSource } from './import-source.ts'
 import { converterOf, tables, type SourceValue, type TableSpec } from './import-tables.ts'
@@ -121,8 +121,9 @@ class TableCopy {
   async #copy (source: Iterable<SourceValue[]>): Promise<void> {
     let writing = Promise.resolve()
     for (const rows of this.#batches(source)) {
+      const write = this.#prepare({ table: this.#table, rows })
       await writing
-      writing = this.#write({ table: this.#table, rows })
+      writing = write()
       writing.catch(() => {}) // it is awaited, but not before the next batch has been read
       await nextTurn()
     }
@@ -140,11 +141,14 @@ class TableCopy {
     if (batch.length > 0) yield batch
   }
 
-  async #write (batch: Batch): Promise<void> {
-    if (this.#isReplacing) await this.#replace(batch)
-    else await writeRows(this.#tx, this.#engine, this.#table, batch.rows)
-    this.rows += batch.rows.length
-    this.#onBatch(this.rows)
+  /** What can be done of it while the last batch is written. */
+  #prepare (batch: Batch): () => Promise<void> {
+    const write = this.#isReplacing ? async () => { await this.#replace(batch) } : prepareRows(this.#engine, this.#table, batch.rows)
+    return async () => {
+      await write(this.#tx)
+      this.rows += batch.rows.length
+      this.#onBatch(this.rows)
+    }
   }
 
   async #replace (batch: Batch): Promise<void> {

@@ -50,6 +50,11 @@ export function isIndexed (order: Order | undefined): boolean {
   return order === undefined || (order.type === 'col' && (order.field === 'startTime' || order.field === 'id'))
 }
 
+/** True if the order is that of the start times: see walk.ts. */
+export function isByStart (order: Order | undefined): order is Order {
+  return order?.type === 'col' && order.field === 'startTime'
+}
+
 /** Conditions that come with the order: rows whose footprint is not valid JSON cannot be sorted by it, and are left out. */
 export function sortable (order: Order | undefined, dialect: Dialect): Fragment[] {
   return order === undefined || order.type === 'col' ? [] : [dialect.isJson(column('footprint'))]
@@ -62,6 +67,12 @@ export function orderBy (order: Order | undefined, dialect: Dialect): Fragment {
   const nulls = order.order === 'ASC' ? sql` NULLS FIRST` : sql` NULLS LAST`
   const { term, isNullable } = sortTerm(order, dialect)
   return sql` ORDER BY ${term} ${direction}${isNullable ? nulls : empty}, ${column('id')} ${direction}`
+}
+
+/** For the rows of several walks: by the columns that they have selected. */
+export function orderMergedBy (order: Order): Fragment {
+  const direction = order.order === 'ASC' ? sql`ASC` : sql`DESC`
+  return sql` ORDER BY start_time ${direction}, id ${direction}`
 }
 
 interface SortTerm { readonly term: Fragment, readonly kind: SortKind, readonly isNullable: boolean }

@@ -5,18 +5,22 @@
  * nothing is 0; groups have a total order. Unlike upstream, the ungrouped totals of nodes, cores and accelerators are those of the jobs, not 0.
  */
 import type { Row } from '../../plugins/db/types.ts'
+import { coveredBy } from './cover.ts'
 import { identifier, isNonEmpty, join, list, sql, where, type Fragment } from './fragment.ts'
 import { checkOneOf } from './input.ts'
 import { limitStrictlyTo } from './order.ts'
-import { conditionsOf, findRows, lasted, settingsOf, type JobsDatabase, type JobsOptions, type Settings } from './query.ts'
+import { findRows, lasted, settingsOf, type JobsDatabase, type JobsOptions, type Settings } from './query.ts'
 import { toNumber, toText } from './rows.ts'
 import { Stats, type GroupBy, type GroupStats, type JobsStatsGroupedInput, type JobsStatsInput, type SortBy, type StatsField } from './schema.ts'
+import { learnIndices } from './walk.ts'
 
 /** One element: the totals over all jobs that match. `fields`: those to compute, the others are 0 (default: all; totalJobs always). */
 export async function jobsStats (db: JobsDatabase, input: JobsStatsInput, options: JobsOptions = {}): Promise<[Stats]> {
   const settings = settingsOf(options)
   const fields = fieldsOf(input)
-  const [row = {}] = await findRows(db, sql`SELECT ${measures(fields, settings)} FROM job${where(conditionsOf(db, input, settings.now))}`)
+  await learnIndices(db)
+  const { from, conditions } = coveredBy(db, input, settings.now)
+  const [row = {}] = await findRows(db, sql`SELECT ${measures(fields, settings)} FROM ${from}${where(conditions)}`)
   return [toStats(row, fields)]
 }
 
@@ -24,6 +28,7 @@ export async function jobsStats (db: JobsDatabase, input: JobsStatsInput, option
 export async function jobsStatsGrouped (db: JobsDatabase, input: JobsStatsGroupedInput, options: JobsOptions = {}): Promise<GroupStats[]> {
   const settings = settingsOf(options)
   const fields = fieldsOf(input)
+  await learnIndices(db)
   const rows = await findRows(db, selectGroups(db, input, fields, settings))
   const names = input.groupBy === 'USER' ? await findNames(db, rows.map(row => toText(row.id))) : new Map<string, string>()
   return rows.map(row => ({ id: toText(row.id), name: names.get(toText(row.id)) ?? '', ...toStats(row, fields) }))
@@ -34,8 +39,8 @@ function selectGroups (db: JobsDatabase, input: JobsStatsGroupedInput, fields: R
   const sort = input.sortBy === undefined ? undefined : sortFields[input.sortBy]
   const computed = sort === undefined ? fields : new Set([...fields, sort])
   const order = sort === undefined ? sql`${group} ASC` : sql`${alias(sort)} DESC, ${group} ASC`
-  const conditions = where(conditionsOf(db, input, settings.now))
-  return sql`SELECT ${group} AS id, ${measures(computed, settings)} FROM job${conditions} GROUP BY ${group} ORDER BY ${order}${limitStrictlyTo(input.page)}`
+  const { from, conditions } = coveredBy(db, input, settings.now, input.groupBy)
+  return sql`SELECT ${group} AS id, ${measures(computed, settings)} FROM ${from}${where(conditions)} GROUP BY ${group} ORDER BY ${order}${limitStrictlyTo(input.page)}`
 }
 
 const groupColumns: Readonly<Record<GroupBy, string>> = { USER: 'hpc_user', PROJECT: 'project', CLUSTER: 'cluster', SUBCLUSTER: 'subcluster' }

@@ -7,11 +7,12 @@
  */
 import type { Row } from '../../plugins/db/types.ts'
 import { dialects } from './dialect.ts'
-import { sql, where, type Fragment } from './fragment.ts'
-import { behind, isIndexed, limitTo, orderBy, positionOf, sortable, sortValue } from './order.ts'
+import { join, sql, where, type Fragment } from './fragment.ts'
+import { behind, isByStart, isIndexed, limitTo, orderBy, orderMergedBy, positionOf, sortable, sortValue } from './order.ts'
 import { conditionsOf, findRows, settingsOf, type JobsDatabase, type JobsOptions } from './query.ts'
 import { toNumber, type JobRow } from './rows.ts'
-import type { Job, JobsInput, JobsListInput, Position } from './schema.ts'
+import type { Job, JobsInput, JobsListInput, Order, Position } from './schema.ts'
+import { learnIndices, walksOf } from './walk.ts'
 import { eachJob, findJobs, jobFields, toJobs } from './whole-jobs.ts'
 
 export { concurrent } from './concurrent.ts'
@@ -29,6 +30,7 @@ export type { JobsDatabase, JobsOptions, Warn, Warning, WritableJobs } from './q
 
 /** The jobs, in order of `order` (default: id). Throws `TDM_ERR_JOBS_BAD_ORDER_FIELD`, `TDM_ERR_JOBS_BAD_PAGE`. */
 export async function queryJobs (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): Promise<Job[]> {
+  await learnIndices(db)
   const settings = settingsOf(options)
   return await findJobs(db, selectJobs(db, jobFields, input, settings.now), settings)
 }
@@ -38,6 +40,7 @@ export interface JobsPage { jobs: Job[], next?: Position }
 
 /** As `queryJobs`, and where to go on. Reads one row more than the page has. */
 export async function queryJobsPage (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): Promise<JobsPage> {
+  await learnIndices(db)
   const settings = settingsOf(options)
   const fields = sql`${jobFields}, ${sortValue(input.order, dialects[db.engine])} AS sort_value`
   const rows = await findRows<JobRow & Pick<Row, 'sort_value'>>(db, selectJobs(db, fields, input, settings.now, 1))
@@ -59,7 +62,8 @@ export function iterateJobs (db: JobsDatabase, input: JobsListInput, options: Jo
 
 /** As `queryJobs`, the ids alone. */
 export async function queryJobIds (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): Promise<number[]> {
-  const rows = await findRows(db, selectJobs(db, sql`job.id`, input, settingsOf(options).now))
+  await learnIndices(db)
+  const rows = await findRows(db, selectJobs(db, sql`job.id, job.start_time`, input, settingsOf(options).now))
   return rows.map(row => toNumber(row.id))
 }
 
@@ -72,6 +76,16 @@ export async function countJobs (db: JobsDatabase, input: JobsInput, options: Jo
 function selectJobs (db: JobsDatabase, fields: Fragment, input: JobsListInput, now: number, extra = 0): Fragment {
   const { order, page, after } = input
   const dialect = dialects[db.engine]
+  if (isByStart(order)) return selectByStart(db, fields, { ...input, order }, now, extra)
   const conditions = [...conditionsOf(db, input, now, isIndexed(order)), ...sortable(order, dialect), ...behind(order, after, dialect)]
   return sql`SELECT ${fields} FROM job${where(conditions)}${orderBy(order, dialect)}${limitTo(page, extra)}`
+}
+
+/** Along the indices of walk.ts. The selected columns have to be told apart by their names, and the start time and the id are among them. */
+function selectByStart (db: JobsDatabase, fields: Fragment, input: JobsListInput & { order: Order }, now: number, extra: number): Fragment {
+  const { order, page, after } = input
+  const dialect = dialects[db.engine]
+  const isBehind = behind(order, after, dialect)
+  const walks = walksOf(db, input, now).map(({ from, conditions }) => sql`SELECT ${fields} FROM ${from}${where([...conditions, ...isBehind])}`)
+  return sql`${join(walks, ' UNION ALL ')}${walks.length === 1 ? orderBy(order, dialect) : orderMergedBy(order)}${limitTo(page, extra)}`
 }

@@ -10,7 +10,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { isDeepStrictEqual } from 'node:util'
 import type { Database, Queryable, Row, TxOptions, Value } from '../../../plugins/db/types.ts'
-import { bulkRows, findIndices, writeRows, type BulkTable } from '../bulk.ts'
+import { bulkRows, findIndices, prepareRows, type BulkTable, type Write } from '../bulk.ts'
 import { JobsGenerate } from '../errors.ts'
 import { converterOf, tables, type ColumnSpec } from '../import-tables.ts'
 import { createIndex, indexSets, type IndexSet } from '../indices.ts'
@@ -125,30 +125,31 @@ class Generation {
   /** The next rows are made while the database writes the last. */
   async #writeChunk (tx: Queryable): Promise<void> {
     const size = bulkRows[this.#db.engine]
-    let writing = tx.prepare('UPDATE job_generation SET done = ?').run(Math.min(this.#options.rows, this.#jobs.done + this.#chunkRows)).then(() => {})
+    let writing: Promise<unknown> = tx.prepare('UPDATE job_generation SET done = ?').run(Math.min(this.#options.rows, this.#jobs.done + this.#chunkRows))
     for (let left = this.#chunkRows; left > 0; left -= size) {
-      const rows = this.#jobs.take(size)
+      const rows = this.#jobs.take(Math.min(size, left))
+      if (rows.length === 0) break
+      const write = this.#prepareJobs(rows)
       await writing
       await nextTurn() // Ctrl-C
-      if (rows.length === 0) break
-      writing = this.#writeJobs(tx, rows)
+      writing = write(tx)
       writing.catch(() => {}) // it is awaited, but not before the next rows are made
     }
     await writing
-    const taggings = this.#taggings.take(Math.min(this.#chunkRows, this.#jobs.done - this.#taggings.done))
+    const taggings = this.#taggings.take(this.#jobs.done - this.#taggings.done)
     await this.#writeSome(tx, { name: 'jobtag', columns: [{ name: 'job_id' }, { name: 'tag_id' }] }, taggings)
   }
 
-  /** One job in 100 has its JSON as text; statements are as few as there are places for it. */
-  async #writeJobs (tx: Queryable, rows: readonly Value[][]): Promise<void> {
-    if (this.#db.engine === 'sqlite') return await writeRows(tx, 'sqlite', this.#table, rows, TEXT_EVERY)
+  /** One job in 100 has its JSON as text. */
+  #prepareJobs (rows: readonly Value[][]): Write {
+    if (this.#db.engine === 'sqlite') return prepareRows('sqlite', this.#table, rows, TEXT_EVERY)
     const fitting = this.#options.badRows ? rows.map(row => row.map((value, i) => (this.#convert[i] as (value: Value) => Value)(value))) : rows
-    await writeRows(tx, 'postgres', this.#table, fitting)
+    return prepareRows('postgres', this.#table, fitting)
   }
 
   async #writeSome (tx: Queryable, table: BulkTable, rows: readonly Value[][]): Promise<void> {
     const size = bulkRows[this.#db.engine]
-    for (let i = 0; i < rows.length; i += size) await writeRows(tx, this.#db.engine, table, rows.slice(i, i + size))
+    for (let i = 0; i < rows.length; i += size) await prepareRows(this.#db.engine, table, rows.slice(i, i + size))(tx)
   }
 
   // --- indices -----------------------------------------------------------------------------------------------------------------

@@ -48,15 +48,17 @@ CREATE TABLE job (
 -- What each of them is for: docs/jobs-data.md. Names and columns are those of services/jobs/indices.ts, a test compares them.
 CREATE UNIQUE INDEX job_key ON job (job_id, cluster, start_time);
 CREATE INDEX job_start ON job (start_time);
-CREATE INDEX job_user_start ON job (hpc_user, start_time);
-CREATE INDEX job_project_start ON job (project, start_time);
-CREATE INDEX job_cluster_start ON job (cluster, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user, project, subcluster);
-CREATE INDEX job_cluster_user ON job (cluster, hpc_user, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc, project);
-CREATE INDEX job_cluster_project ON job (cluster, project, start_time, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user);
-CREATE INDEX job_state_start ON job (job_state, start_time, cluster) WHERE job_state <> 'completed';
+CREATE INDEX job_user_start ON job (hpc_user, start_time, id, project);
+CREATE INDEX job_project_start ON job (project, start_time, id, hpc_user);
+CREATE INDEX job_cluster_start ON job (cluster, start_time, id, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user, project, subcluster);
+CREATE INDEX job_cluster_user ON job (cluster, hpc_user, start_time, id, duration, job_state, num_nodes, num_hwthreads, num_acc, project);
+CREATE INDEX job_cluster_project ON job (cluster, project, start_time, id, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user);
+CREATE INDEX job_partition_start ON job (cluster, cluster_partition, start_time);
+CREATE INDEX job_long ON job (cluster, start_time) WHERE duration > 259200;
+CREATE INDEX job_state_start ON job (job_state, start_time) WHERE job_state <> 'completed';
 CREATE INDEX job_cluster_state ON job (cluster, job_state, start_time) WHERE job_state <> 'completed';
-CREATE INDEX job_user_state ON job (hpc_user, job_state, start_time, cluster, project) WHERE job_state <> 'completed';
-CREATE INDEX job_project_state ON job (project, job_state, start_time, cluster, hpc_user) WHERE job_state <> 'completed';
+CREATE INDEX job_user_state ON job (hpc_user, job_state, start_time, id, cluster, project) WHERE job_state <> 'completed';
+CREATE INDEX job_project_state ON job (project, job_state, start_time, id, cluster, hpc_user) WHERE job_state <> 'completed';
 
 -- Jobs that have just started, before they are moved into job.
 CREATE TABLE job_cache (
