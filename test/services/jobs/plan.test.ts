@@ -79,7 +79,7 @@ async function checkLists (t: Test, plans: Plans): Promise<void> {
 }
 
 function checkList (t: Test, plan: string, what: string): void {
-  const reads = [...plan.matchAll(/(?:SEARCH|SCAN) job(?: USING (?:COVERING )?INDEX (\w+)( \(.*?\))?)?(?=;|$)/g)]
+  const reads = [...plan.matchAll(/(?:SEARCH|SCAN) (?:job|other)(?: USING (?:COVERING )?INDEX (\w+)( \(.*?\))?)?(?=;|$)/g)]
   const isGood = reads.length > 0 && !/TEMP B-TREE|ANY\(/.test(plan) && reads.every(([, index = '']) => allowed.has(index))
   if (!isGood) t.fail(`${what}: ${plan}`)
 }
