@@ -11,9 +11,9 @@ import { readConfig } from '../plugins/config/index.ts'
 import { openDatabase } from '../plugins/db/open.ts'
 import { formatCount } from '../scripts/terminal.ts'
 import { findJobs, quiet, readValues } from './jobs-queries/data.ts'
+import { MemoryWatch } from './jobs-queries/memory.ts'
 import { measureBeside, measureLists, measurePages, measureStats, type Setting } from './jobs-queries/measurements.ts'
 import { isGood, type Effort, type Outcome } from './sqlite/measurement.ts'
-import { rssAnonBytes } from './sqlite/memory-samples.ts'
 import { sqliteVersion } from './sqlite/raw.ts'
 import { describeMachine, formatOutcome } from './sqlite/report.ts'
 
@@ -81,32 +81,6 @@ async function main (path: string): Promise<void> {
   const bad = results.filter(result => !isGood(result)).map(({ name }) => name)
   console.log(bad.length === 0 ? '\neverything is within its bounds' : `\nnot within bounds: ${bad.join(', ')}`)
   process.exitCode = bad.length === 0 ? 0 : 1
-}
-
-/** Memory that no file stands behind, many times a second. */
-class MemoryWatch {
-  readonly #budgetBytes: number
-  readonly #idleBytes = rssAnonBytes(process.pid)
-  readonly #timer = setInterval(() => { this.#look() }, 20)
-  #mostBytes = 0
-
-  constructor (budgetBytes: number) {
-    this.#budgetBytes = budgetBytes
-  }
-
-  #look (): void {
-    this.#mostBytes = Math.max(this.#mostBytes, rssAnonBytes(process.pid))
-  }
-
-  end (): Outcome {
-    clearInterval(this.#timer)
-    this.#look()
-    return {
-      figures: [{ name: 'the most, above idle', value: (this.#mostBytes - this.#idleBytes) / 1e6, unit: 'MB', bound: { atMost: this.#budgetBytes / 1e6 } }],
-      problems: [],
-      notes: [`the bound is SQLITE_SOFT_HEAP_LIMIT of the default configuration; idle ${Math.round(this.#idleBytes / 1e6)} MB`]
-    }
-  }
 }
 
 /** A measurement that cannot be made is not one that is passed. */

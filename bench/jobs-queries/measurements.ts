@@ -2,7 +2,7 @@
 import type { Database } from '../../plugins/db/types.ts'
 import { countJobs, findById, jobsStats, jobsStatsGrouped, queryJobs, queryJobsPage } from '../../services/jobs/store.ts'
 import type { GroupBy, JobFilter, Order, Position, User } from '../../services/jobs/schema.ts'
-import { errorKind } from '../../plugins/errors.ts'
+import { isOurs } from '../../plugins/errors.ts'
 import { createRandom } from '../../services/jobs/generate/random.ts'
 import { boundFor, type Effort, type Figure, type Outcome } from '../sqlite/measurement.ts'
 import { median, percentile, quartiles } from '../sqlite/statistics.ts'
@@ -95,6 +95,8 @@ export async function measureStats ({ db, values, effort }: Setting): Promise<Ou
 // --- while others ask for much -------------------------------------------------------------------------------------------------------
 
 const POINT_EVERY_MS = 2
+/** What may become of a statement that asks for everything. */
+const stops: ReadonlySet<string> = new Set(['TDM_ERR_DB_TIMEOUT', 'TDM_ERR_DB_MEMORY', 'TDM_ERR_POOL_TIMEOUT'])
 
 /** Statements that read everything, at the same time, until they are done or stopped by their time limit; a job by its id every 2 ms meanwhile, from when it was due. */
 export async function measureBeside ({ db, values, effort }: Setting): Promise<Outcome> {
@@ -113,8 +115,9 @@ export async function measureBeside ({ db, values, effort }: Setting): Promise<O
   const running = Promise.all(heavy.map(async ([name, ask]) => {
     const since = performance.now()
     const ended = await db.deadline(limitMs, ask).then(() => 'done', (error: unknown) => {
-      if (!['timeout', 'memory'].includes(errorKind(error) ?? '')) problems.push(`${name}: ${String(error)}`)
-      return `stopped (${errorKind(error)})`
+      const code = isOurs(error) ? error.code : String(error)
+      if (!stops.has(code)) problems.push(`${name}: ${String(error)}`)
+      return code
     })
     notes.push(`${name}: ${ended} after ${((performance.now() - since) / 1000).toFixed(1)} s`)
   }))
@@ -138,8 +141,10 @@ async function readPoints (db: Database, values: Values, until: Promise<unknown>
   void until.finally(() => { isDone = true })
   for (let i = 0; !isDone || i < 20; i++) {
     const due = since + i * POINT_EVERY_MS
-    if (due > performance.now()) await new Promise(resolve => { setTimeout(resolve, due - performance.now()) })
-    const reading = findById(db, { user: admin, id: 1 + Math.floor(random() * values.rows) }, { now: () => values.now }).then(() => { delays.push(performance.now() - due) })
+    const early = due - performance.now()
+    if (early > 0) await new Promise(resolve => { setTimeout(resolve, early) })
+    const from = Math.min(due, performance.now()) // a timer may be early
+    const reading = findById(db, { user: admin, id: 1 + Math.floor(random() * values.rows) }, { now: () => values.now }).then(() => { delays.push(performance.now() - from) })
     pending.add(reading)
     void reading.finally(() => { pending.delete(reading) })
   }

@@ -22,8 +22,9 @@ export const UNUSUAL = 'job_state <> \'completed\''
 const ours: readonly Index[] = [
   { name: 'job_key', columns: ['job_id', 'cluster', 'start_time'], isUnique: true },
   { name: 'job_start', columns: ['start_time'] },
-  { name: 'job_user_start', columns: ['hpc_user', 'start_time', 'id', 'project'] },
-  { name: 'job_project_start', columns: ['project', 'start_time', 'id', 'hpc_user'] },
+  { name: 'job_user_start', columns: ['hpc_user', 'start_time'] },
+  { name: 'job_project_start', columns: ['project', 'start_time'] },
+  { name: 'job_user_project', columns: ['hpc_user', 'project', 'start_time'] },
   { name: 'job_cluster_start', columns: ['cluster', 'start_time', 'id', ...measures, 'hpc_user', 'project', 'subcluster'] },
   { name: 'job_cluster_user', columns: ['cluster', 'hpc_user', 'start_time', 'id', ...measures, 'project'] },
   { name: 'job_cluster_project', columns: ['cluster', 'project', 'start_time', 'id', ...measures, 'hpc_user'] },

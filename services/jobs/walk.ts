@@ -8,15 +8,16 @@
  *  1. The walks are disjoint and together have every row that matches, so that they can be merged (UNION ALL) without a sort.
  *  2. Each has an equality for every column before the start time of its index. What the index does not begin with is a condition that never chooses one.
  *  3. A state other than 'completed' has indices of its own, which hold one job in five. 'completed' has none: nearly every job that one looks at is.
- *  4. An index is named only in a database that has it. Elsewhere one column alone is left for the planner to choose by.
+ *  4. Where an index begins with one of two values only, the walk begins at the newest job that has both, found by one look into the index of the two: and ends there if there is none.
+ *  5. An index is named only in a database that has it. Elsewhere one column alone is left for the planner to choose by.
  */
 import { rolesOf, type Visible } from './access.ts'
 import { column, dialects, type Dialect } from './dialect.ts'
 import { inState, matching, type FilterContext } from './filter.ts'
-import { isNonEmpty, list, never, sql, Fragment } from './fragment.ts'
+import { Fragment, identifier, isNonEmpty, list, never, sql, where } from './fragment.ts'
 import { indexSets, UNUSUAL } from './indices.ts'
 import type { JobsDatabase } from './query.ts'
-import type { JobFilter, JobsInput, StringMatcher } from './schema.ts'
+import type { JobFilter, JobsListInput, StringMatcher } from './schema.ts'
 
 /** One of the statements that are merged: what stands behind FROM, and the conditions. */
 export interface Walk { readonly from: Fragment, readonly conditions: readonly Fragment[] }
@@ -28,12 +29,16 @@ const columns: Readonly<Record<Dimension, string>> = { user: 'hpc_user', project
 /** What is asked for, of one branch of what the user may see. Undefined: anything. */
 type Wanted = Readonly<Partial<Record<Dimension | 'state', readonly string[]>>>
 
+/** `isFirst`: nothing else says where the walks begin. */
+interface WalkContext extends FilterContext { readonly isFirst: boolean }
+
 /** Beyond so many walks a value is a condition and not a reason for another one. */
 const MOST_WALKS = 16
 
 /** At least one. */
-export function walksOf (db: JobsDatabase, { user, filter = [] }: JobsInput, now: number): Walk[] {
-  const context: FilterContext = { dialect: dialects[db.engine], now, steered: true }
+export function walksOf (db: JobsDatabase, { user, filter = [], after }: JobsListInput, now: number): Walk[] {
+  const isFirst = after === undefined && filter.every(({ startTime }) => startTime === undefined)
+  const context: WalkContext = { dialect: dialects[db.engine], now, steered: true, isFirst }
   const { wanted, rest } = readFilters(filter)
   const others = matching(rest, context)
   const walks = rolesOf(user).flatMap(visible => walksIn(visible, wanted, context, hasOurs(db)))
@@ -73,7 +78,7 @@ function narrow (wanted: Wanted, name: keyof Wanted, values: readonly string[]):
 
 // --- the walks of one branch -------------------------------------------------------------------------------------------------------
 
-function walksIn (visible: Visible, asked: Wanted, context: FilterContext, isOurs: boolean): Walk[] {
+function walksIn (visible: Visible, asked: Wanted, context: WalkContext, isOurs: boolean): Walk[] {
   let wanted = asked
   if (visible.users !== undefined) wanted = narrow(wanted, 'user', visible.users)
   if (visible.projects !== undefined) wanted = narrow(wanted, 'project', visible.projects)
@@ -82,7 +87,7 @@ function walksIn (visible: Visible, asked: Wanted, context: FilterContext, isOur
   let walks: Place[] = [{ values: {}, conditions: also }]
   for (const dimension of dimensions) walks = split(walks, dimension, wanted[dimension], dialect)
   walks = splitByState(walks, wanted.state, context, isOurs)
-  return walks.map(walk => isOurs ? alongOurs(walk, dialect) : alongAny(walk, dialect))
+  return walks.map(walk => isOurs ? alongOurs(walk, dialect, context.isFirst) : alongAny(walk, dialect))
 }
 
 /** A walk that is being made: the values that its rows have, and what else has to hold. */
@@ -112,7 +117,7 @@ const byValues: Readonly<Record<string, readonly [index: string, ...begins: Dime
   u: ['job_user_start', 'user'],
   p: ['job_project_start', 'project'],
   c: ['job_cluster_start', 'cluster'],
-  up: ['job_user_start', 'user'],
+  up: ['job_user_project', 'user', 'project'],
   uc: ['job_cluster_user', 'user', 'cluster'],
   pc: ['job_cluster_project', 'project', 'cluster'],
   upc: ['job_cluster_user', 'user', 'cluster']
@@ -130,11 +135,33 @@ const byValuesAndState: typeof byValues = {
   upc: ['job_user_state', 'user']
 }
 
-function alongOurs ({ values, state, conditions }: Place, dialect: Dialect): Walk {
+function alongOurs ({ values, state, conditions }: Place, dialect: Dialect, isFirst: boolean): Walk {
   const key = dimensions.filter(dimension => values[dimension] !== undefined).map(dimension => dimension.charAt(0)).join('')
   const [index, ...begins] = (state === undefined ? byValues : byValuesAndState)[key] as typeof byValues[string]
   const states = state === undefined ? [] : [sql`${column('job_state')} = ${state}`, new Fragment(`job.${UNUSUAL}`)]
-  return { from: sql`job${dialect.along(index)}`, conditions: [...equalities(values, begins, dialect), ...states, ...conditions] }
+  const newest = isFirst ? upToNewest(values, begins, dialect) : []
+  return { from: sql`job${dialect.along(index)}`, conditions: [...newest, ...equalities(values, begins, dialect), ...states, ...conditions] }
+}
+
+/** The indices that begin with two of them. */
+const pairs: ReadonlyArray<readonly [index: string, Dimension, Dimension]> = [
+  ['job_user_project', 'user', 'project'], ['job_cluster_user', 'user', 'cluster'], ['job_cluster_project', 'project', 'cluster']
+]
+
+/**
+ * No job is newer than the newest that has both values. If there is none, neither is a row to begin with. For the first page only: a later one begins at its own place, and
+ * between two places the planner might choose the wrong one.
+ */
+function upToNewest (values: Place['values'], begins: readonly Dimension[], dialect: Dialect): Fragment[] {
+  let newest: Fragment | undefined
+  for (const [index, one, two] of pairs) {
+    const [a, b] = [values[one], values[two]]
+    if (a === undefined || b === undefined || (begins.includes(one) && begins.includes(two))) continue
+    const both = [sql`${identifier(`other.${columns[one]}`)} = ${a}`, sql`${identifier(`other.${columns[two]}`)} = ${b}`]
+    const before = newest === undefined ? [] : [sql`other.start_time <= ${newest}`]
+    newest = sql`(SELECT MAX(other.start_time) FROM job AS other${dialect.along(index)}${where([...both, ...before])})`
+  }
+  return newest === undefined ? [] : [sql`${column('start_time')} <= ${newest}`]
 }
 
 /** In a database with other indices: those that begin with one column have the order, those of two need not. */

@@ -12,7 +12,7 @@ export const profiles = {
 
 /** Bytes of a row in SQLite, and of its entries in all indices. */
 const rowBytes: Readonly<Record<MetaSize, number>> = { small: 500, real: 1300, large: 4200 }
-const indexBytes: Readonly<Record<IndexSet, number>> = { ours: 450, '2026-03': 2000, v11: 1700 }
+const indexBytes: Readonly<Record<IndexSet, number>> = { ours: 420, '2026-03': 2000, v11: 1700 }
 
 export function bytesOf ({ rows, meta, indices }: Profile): number {
   return rows * (rowBytes[meta] + indexBytes[indices])

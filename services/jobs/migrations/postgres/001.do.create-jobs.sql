@@ -49,8 +49,9 @@ CREATE TABLE job (
 -- What each of them is for: docs/jobs-data.md. Names and columns are those of services/jobs/indices.ts, a test compares them.
 CREATE UNIQUE INDEX job_key ON job (job_id, cluster, start_time);
 CREATE INDEX job_start ON job (start_time, id);
-CREATE INDEX job_user_start ON job (hpc_user, start_time, id, project);
-CREATE INDEX job_project_start ON job (project, start_time, id, hpc_user);
+CREATE INDEX job_user_start ON job (hpc_user, start_time, id);
+CREATE INDEX job_project_start ON job (project, start_time, id);
+CREATE INDEX job_user_project ON job (hpc_user, project, start_time, id);
 CREATE INDEX job_cluster_start ON job (cluster, start_time, id, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user, project, subcluster);
 CREATE INDEX job_cluster_user ON job (cluster, hpc_user, start_time, id, duration, job_state, num_nodes, num_hwthreads, num_acc, project);
 CREATE INDEX job_cluster_project ON job (cluster, project, start_time, id, duration, job_state, num_nodes, num_hwthreads, num_acc, hpc_user);
