@@ -6,6 +6,7 @@
  * Knows neither Fastify nor a driver.
  */
 import type { Row } from '../../plugins/db/types.ts'
+import { coveredBy } from './cover.ts'
 import { dialects } from './dialect.ts'
 import { join, sql, where, type Fragment } from './fragment.ts'
 import { behind, isByStart, isIndexed, limitTo, orderBy, orderMergedBy, positionOf, sortable, sortValue } from './order.ts'
@@ -24,6 +25,7 @@ export { editMeta, fetchEnergyFootprint, fetchMetadata } from './metadata.ts'
 export { addMetricHistograms, metricHistogram } from './metric-histograms.ts'
 export { allocatedNodes, partitions, usedNodes } from './nodes.ts'
 export { jobsStats, jobsStatsGrouped } from './stats.ts'
+export { learnIndices } from './walk.ts'
 export { addTags, countTags, getTags, removeTag, removeTags } from './tags.ts'
 export { deleteJob, deleteJobsBefore, startJob, stopJob } from './writes.ts'
 export type { JobsDatabase, JobsOptions, Warn, Warning, WritableJobs } from './query.ts'
@@ -69,7 +71,9 @@ export async function queryJobIds (db: JobsDatabase, input: JobsListInput, optio
 
 /** How many jobs there are. */
 export async function countJobs (db: JobsDatabase, input: JobsInput, options: JobsOptions = {}): Promise<number> {
-  const [row] = await findRows(db, sql`SELECT COUNT(*) AS count FROM job${where(conditionsOf(db, input, settingsOf(options).now))}`)
+  await learnIndices(db)
+  const { from, conditions } = coveredBy(db, input, settingsOf(options).now)
+  const [row] = await findRows(db, sql`SELECT COUNT(*) AS count FROM ${from}${where(conditions)}`)
   return toNumber(row?.count)
 }
 
