@@ -17,7 +17,7 @@ import type { Context } from './routes/route.ts'
 import { tagsRoutes } from './routes/tags.ts'
 import { totalsRoutes } from './routes/totals.ts'
 import { writesRoutes } from './routes/writes.ts'
-import { learnIndices, type JobsOptions } from './store.ts'
+import type { JobsOptions } from './store.ts'
 import { TokenCache } from './token-cache.ts'
 
 /** All have defaults; see `JobsOptions` of the store. */
@@ -32,7 +32,6 @@ export default async function jobs (app: FastifyInstance, options: JobsServiceOp
   const { now = readClock, shortJobSeconds, metricConfig, rateLimit, deadlines } = options
   const tokens = await isForeign(app.db) ? undefined : new TokenCache({ db: app.db, log: app.log, now })
   await warnIfOpen(app, tokens)
-  await learnIndices(app.db) // a stream cannot wait for it
   await documentRoutes(app)
   const context: Context = {
     store: {

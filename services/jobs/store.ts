@@ -54,7 +54,7 @@ export async function queryJobsPage (db: JobsDatabase, input: JobsListInput, opt
 
 /**
  * As `queryJobs`, one by one, from a cursor. The limits of the calling code hold from the call on; it holds a connection from the first job that is asked for to the
- * last, or until the loop is left.
+ * last, or until the loop is left. Whoever wants it to be read along our indices awaits `learnIndices` before.
  */
 export function iterateJobs (db: JobsDatabase, input: JobsListInput, options: JobsOptions = {}): AsyncIterable<Job> {
   const settings = settingsOf(options)

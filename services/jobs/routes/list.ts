@@ -8,7 +8,7 @@ import { within } from '../limits.ts'
 import { toNdjson } from '../ndjson.ts'
 import { ListQuery, toFilter, toOrder, toPage } from '../query-string.ts'
 import { DetailedJob, Job, type Position } from '../schema.ts'
-import { iterateJobs, queryJobsPage, withDetails } from '../store.ts'
+import { iterateJobs, learnIndices, queryJobsPage, withDetails } from '../store.ts'
 import { describe, type Context } from './route.ts'
 
 const NDJSON = 'application/x-ndjson'
@@ -38,9 +38,10 @@ export function listRoutes (app: FastifyInstance, { store, deadlines }: Context)
     return { jobs, items: page.itemsPerPage, ...(after === undefined ? { page: page.page } : {}), ...(next === undefined ? {} : { nextCursor: writeCursor(next, list) }) }
   }
 
-  function answerStream ({ query, jobsUser: user }: ListRequest, reply: FastifyReply): FastifyReply {
+  async function answerStream ({ query, jobsUser: user }: ListRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { filter, order } = toList(query)
     refusePages(query)
+    await learnIndices(app.db)
     return reply.type(NDJSON).send(toNdjson(iterateJobs(app.db, { user, filter: [filter], order }, store), deadlines.streamIdle))
   }
 
@@ -50,7 +51,7 @@ export function listRoutes (app: FastifyInstance, { store, deadlines }: Context)
     config: { tx: false as const }, // a stream would hold a transaction open
     exposeHeadRoute: false // it would read the whole stream
   }
-  const answer = async (request: ListRequest, reply: FastifyReply): Promise<unknown> => wantsStream(request) ? answerStream(request, reply) : await answerPage(request)
+  const answer = async (request: ListRequest, reply: FastifyReply): Promise<unknown> => wantsStream(request) ? await answerStream(request, reply) : await answerPage(request)
   app.get<{ Querystring: ListQuery }>('/api/jobs', { ...describe({ operationId: 'listJobs', summary, ...about }), ...settings }, answer)
   app.get<{ Querystring: ListQuery }>('/userapi/jobs', { ...describe({ operationId: 'listJobsOfUser', summary: `${summary}, for tokens with the role api`, ...about }), ...settings, onRequest: requireApi }, answer)
 }
