@@ -9,8 +9,8 @@ import { loadDotEnv } from '../plugins/config/environment.ts'
 import { readConfig, type Config } from '../plugins/config/index.ts'
 import { formatBytes } from '../plugins/config/limits.ts'
 import { openDatabase } from '../plugins/db/open.ts'
-import type { Log } from '../plugins/db/types.ts'
-import { DbBackup, isOurs } from '../plugins/errors.ts'
+import { DbBackup } from '../plugins/errors.ts'
+import { explain, quietLog, watchInterrupt } from './command.ts'
 import { formatSeconds, Progress } from './terminal.ts'
 
 const usage = `Usage: npm run backup -- <file> [options]
@@ -23,24 +23,15 @@ database without a WAL; nothing else is needed to restore it. PostgreSQL has pg_
 
 Exit code: 0 when the copy is there, 1 on an error, 130 after Ctrl-C.`
 
-/** Only what goes wrong is worth a line next to the progress. */
-const log: Log = {
-  info: () => {},
-  warn: (_, message) => { console.error(message) },
-  error: (_, message) => { console.error(message) }
-}
-
-const interrupted = new AbortController()
+const interrupted = watchInterrupt()
 const progress = new Progress({ unit: 'MB' })
-
-process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
 
 try {
   await main()
 } catch (error) {
   progress.clear()
-  console.error(interrupted.signal.aborted ? 'backup: interrupted; there is no copy' : `backup: ${explain(error)}`)
-  process.exitCode = interrupted.signal.aborted ? 130 : 1
+  console.error(interrupted.aborted ? 'backup: interrupted; there is no copy' : `backup: ${explain(error)}`)
+  process.exitCode = interrupted.aborted ? 130 : 1
 }
 
 async function main (): Promise<void> {
@@ -65,22 +56,11 @@ function refuse ({ database }: Config, path: string): void {
 }
 
 async function backUp (config: Config, path: string, overwrite: boolean) {
-  const db = await openDatabase({ ...config, database: { ...config.database, readonly: true } }, log) // a file that is not there is not made
+  const db = await openDatabase({ ...config, database: { ...config.database, readonly: true } }, quietLog) // a file that is not there is not made
   try {
     const onProgress = ({ bytes, totalBytes }: { bytes: number, totalBytes: number }): void => { progress.update(Math.round(bytes / 1e6), Math.round(totalBytes / 1e6)) }
-    return await db.signal(interrupted.signal, async () => await db.backup(path, { overwrite, onProgress }))
+    return await db.signal(interrupted, async () => await db.backup(path, { overwrite, onProgress }))
   } finally {
     await db.close()
   }
-}
-
-function interrupt (): void {
-  if (interrupted.signal.aborted) process.exit(130)
-  interrupted.abort()
-}
-
-/** An error of ours says what to do. */
-function explain (error: unknown): string {
-  if (isOurs(error)) return `${error.message} (${error.code})`
-  return error instanceof Error ? error.message : String(error)
 }

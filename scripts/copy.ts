@@ -11,9 +11,10 @@ import { readConfig, type Config } from '../plugins/config/index.ts'
 import { copyDatabase, type CopyOptions, type CopySummary } from '../plugins/db/copy.ts'
 import { migrate, planMigrations } from '../plugins/db/migrate.ts'
 import { openDatabase } from '../plugins/db/open.ts'
-import type { Database, Log } from '../plugins/db/types.ts'
+import type { Database } from '../plugins/db/types.ts'
 import { CopySchema, isOurs } from '../plugins/errors.ts'
 import { migrations } from '../services/migrations.ts'
+import { quietLog, watchInterrupt } from './command.ts'
 import { formatCount, formatSeconds, formatTable, Progress } from './terminal.ts'
 
 const usage = `Usage: npm run copy -- <from> <to> [options]
@@ -33,23 +34,14 @@ PGPASSWORD is read where there is none.
 
 Exit code: 0 when everything is copied, 1 on an error, 130 after Ctrl-C.`
 
-/** Only what goes wrong is worth a line next to the progress. */
-const log: Log = {
-  info: () => {},
-  warn: (_, message) => { console.error(message) },
-  error: (_, message) => { console.error(message) }
-}
-
-const interrupted = new AbortController()
+const interrupted = watchInterrupt()
 const progress = new Progress({ unit: 'rows' })
-
-process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
 
 try {
   await main()
 } catch (error) {
   progress.clear()
-  const isInterrupted = interrupted.signal.aborted && !(isOurs(error) && error.code === 'TDM_ERR_TX_OUTCOME_UNKNOWN')
+  const isInterrupted = interrupted.aborted && !(isOurs(error) && error.code === 'TDM_ERR_TX_OUTCOME_UNKNOWN')
   console.error(isInterrupted ? 'copy: interrupted; nothing was copied' : `copy: ${explain(error)}`)
   process.exitCode = isInterrupted ? 130 : 1
 }
@@ -79,11 +71,11 @@ function configFor (url: string, migrate: 'on' | 'off'): Config {
 }
 
 async function run (from: Config, to: Config, options: CopyOptions): Promise<CopySummary> {
-  const source = await openDatabase(readOnly(from), log)
+  const source = await openDatabase(readOnly(from), quietLog)
   try {
-    const target = await openDatabase(to, log)
+    const target = await openDatabase(to, quietLog)
     try {
-      return await source.signal(interrupted.signal, async () => await copy(source, target, options))
+      return await source.signal(interrupted, async () => await copy(source, target, options))
     } finally {
       await target.close()
     }
@@ -99,7 +91,7 @@ function readOnly (config: Config): Config {
 
 async function copy (source: Database, target: Database, options: CopyOptions): Promise<CopySummary> {
   await checkVersions(source, target)
-  await migrate(target, migrations, { mode: 'on', log })
+  await migrate(target, migrations, { mode: 'on', log: quietLog })
   return await copyDatabase(source, target, { ...options, onProgress: ({ table, rows, total }) => { progress.update(rows, total, table) } })
 }
 
@@ -118,11 +110,6 @@ function report ({ tables }: CopySummary): string {
   const rate = formatCount(Math.round(total / progress.seconds))
   const table = formatTable([['table', 'rows'], ...tables.map(({ table, rows }) => [table, formatCount(rows)])])
   return `${table}\n\n${formatCount(total)} rows in ${formatSeconds(progress.seconds)}, ${rate} rows/s`
-}
-
-function interrupt (): void {
-  if (interrupted.signal.aborted) process.exit(130)
-  interrupted.abort()
 }
 
 /** An error of ours says what to do; what the database said is for whoever owns the rows, as here. */

@@ -11,8 +11,6 @@ import { loadDotEnv } from '../plugins/config/environment.ts'
 import { readConfig, type Config } from '../plugins/config/index.ts'
 import { migrate } from '../plugins/db/migrate.ts'
 import { openDatabase } from '../plugins/db/open.ts'
-import type { Log } from '../plugins/db/types.ts'
-import { isOurs } from '../plugins/errors.ts'
 import { bulkConfig } from '../services/jobs/bulk.ts'
 import { JobsGenerate } from '../services/jobs/errors.ts'
 import { generateJobs, type GenerateSummary } from '../services/jobs/generate/generate.ts'
@@ -20,6 +18,7 @@ import { metaSizes, type MetaSize } from '../services/jobs/generate/meta-data.ts
 import { bytesOf, profiles, type Profile } from '../services/jobs/generate/profiles.ts'
 import { indexSets, type IndexSet } from '../services/jobs/indices.ts'
 import { migrations } from '../services/migrations.ts'
+import { explain, quietLog, watchInterrupt } from './command.ts'
 import { formatCount, formatSeconds, Progress } from './terminal.ts'
 
 const usage = `Usage: npm run jobs:generate -- [options]
@@ -41,26 +40,17 @@ Ctrl-C keeps the rows that are there, without indices; the same command goes on 
 
 Exit code: 0 when all rows and indices are there, 1 on an error, 130 after Ctrl-C.`
 
-/** Only what goes wrong is worth a line next to the progress. */
-const log: Log = {
-  info: () => {},
-  warn: (_, message) => { console.error(message) },
-  error: (_, message) => { console.error(message) }
-}
-
-const interrupted = new AbortController()
+const interrupted = watchInterrupt()
 const progress = new Progress({ unit: 'rows' })
 let done = 0
-
-process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
 
 try {
   await main()
 } catch (error) {
   progress.clear()
   const left = done === 0 ? '' : `; ${formatCount(done)} rows are there, and the same command goes on from there`
-  console.error(interrupted.signal.aborted ? `jobs:generate: interrupted${left}` : `jobs:generate: ${explain(error)}${left}`)
-  process.exitCode = interrupted.signal.aborted ? 130 : 1
+  console.error(interrupted.aborted ? `jobs:generate: interrupted${left}` : `jobs:generate: ${explain(error)}${left}`)
+  process.exitCode = interrupted.aborted ? 130 : 1
 }
 
 async function main (): Promise<void> {
@@ -87,14 +77,13 @@ async function main (): Promise<void> {
 }
 
 async function run (config: Config, options: Profile & { seed: number, badRows: boolean, until: number }): Promise<GenerateSummary> {
-  const db = await openDatabase(bulkConfig(config), log)
-  const { signal } = interrupted
+  const db = await openDatabase(bulkConfig(config), quietLog)
   try {
-    await db.signal(signal, async () => await migrate(db, migrations, { mode: config.migrate, log }))
+    await db.signal(interrupted, async () => await migrate(db, migrations, { mode: config.migrate, log: quietLog }))
     checkDisk(config, options)
     return await generateJobs(db, {
       ...options,
-      signal,
+      signal: interrupted,
       onProgress: ({ rows, total }) => { progress.update(done = rows, total) },
       onStep: step => { progress.update(options.rows, options.rows, step) }
     })
@@ -143,15 +132,4 @@ function readTime (option: string, text: string): number {
   const seconds = Math.floor(Date.parse(text) / 1000)
   if (Number.isNaN(seconds)) throw new Error(`${option}: a time such as 2026-01-01T00:00:00Z, not ${text}`)
   return seconds
-}
-
-function interrupt (): void {
-  if (interrupted.signal.aborted) process.exit(130)
-  interrupted.abort()
-}
-
-/** An error of ours says what to do; of any other the message has to do. */
-function explain (error: unknown): string {
-  if (isOurs(error)) return `${error.message} (${error.code})`
-  return error instanceof Error ? error.message : String(error)
 }

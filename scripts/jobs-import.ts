@@ -9,11 +9,11 @@ import { loadDotEnv } from '../plugins/config/environment.ts'
 import { readConfig } from '../plugins/config/index.ts'
 import { migrate } from '../plugins/db/migrate.ts'
 import { openDatabase } from '../plugins/db/open.ts'
-import type { Log } from '../plugins/db/types.ts'
 import { isOurs } from '../plugins/errors.ts'
 import { bulkConfig } from '../services/jobs/bulk.ts'
 import { importJobs, type TableSummary } from '../services/jobs/import.ts'
 import { jobMigrations } from '../services/jobs/migrations/index.ts'
+import { explain, quietLog, watchInterrupt } from './command.ts'
 import { formatCount, formatSeconds, formatTable, Progress } from './terminal.ts'
 
 const usage = `Usage: npm run jobs:import -- <job.db>
@@ -29,23 +29,14 @@ only the target has stay.
 
 Exit code: 0 when everything is imported, 1 on an error, 130 after Ctrl-C.`
 
-/** Only what goes wrong is worth a line next to the progress. */
-const log: Log = {
-  info: () => {},
-  warn: (_, message) => { console.error(message) },
-  error: (_, message) => { console.error(message) }
-}
-
-const interrupted = new AbortController()
+const interrupted = watchInterrupt()
 const progress = new Progress({ unit: 'rows' })
-
-process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
 
 try {
   await main()
 } catch (error) {
   progress.clear()
-  const isInterrupted = interrupted.signal.aborted && !(isOurs(error) && error.code === 'TDM_ERR_TX_OUTCOME_UNKNOWN')
+  const isInterrupted = interrupted.aborted && !(isOurs(error) && error.code === 'TDM_ERR_TX_OUTCOME_UNKNOWN')
   console.error(isInterrupted ? 'jobs:import: interrupted; nothing was imported' : `jobs:import: ${explain(error)}`)
   process.exitCode = isInterrupted ? 130 : 1
 }
@@ -66,11 +57,10 @@ async function main (): Promise<void> {
 
 async function run (path: string): Promise<TableSummary[]> {
   const config = readConfig()
-  const db = await openDatabase(bulkConfig(config), log)
-  const { signal } = interrupted
+  const db = await openDatabase(bulkConfig(config), quietLog)
   try {
-    await db.signal(signal, async () => await migrate(db, [jobMigrations], { mode: config.migrate, log }))
-    return await importJobs(db, path, { signal, onProgress: ({ table, rows, total }) => { progress.update(rows, total, table) } })
+    await db.signal(interrupted, async () => await migrate(db, [jobMigrations], { mode: config.migrate, log: quietLog }))
+    return await importJobs(db, path, { signal: interrupted, onProgress: ({ table, rows, total }) => { progress.update(rows, total, table) } })
   } finally {
     await db.close()
   }
@@ -82,15 +72,4 @@ function report (summaries: readonly TableSummary[]): string {
   const rate = formatCount(Math.round(total / progress.seconds))
   const lines = [formatTable([['table', 'rows', 'repaired values', 'orphans left out'], ...rows]), '']
   return [...lines, `${formatCount(total)} rows in ${formatSeconds(progress.seconds)}, ${rate} rows/s`].join('\n')
-}
-
-function interrupt (): void {
-  if (interrupted.signal.aborted) process.exit(130)
-  interrupted.abort()
-}
-
-/** An error of ours says what to do; of any other the message has to do. */
-function explain (error: unknown): string {
-  if (isOurs(error)) return `${error.message} (${error.code})`
-  return error instanceof Error ? error.message : String(error)
 }

@@ -8,11 +8,11 @@ import { parseArgs } from 'node:util'
 import { loadDotEnv } from '../plugins/config/environment.ts'
 import { readConfig } from '../plugins/config/index.ts'
 import { openDatabase } from '../plugins/db/open.ts'
-import type { Database, Log } from '../plugins/db/types.ts'
-import { isOurs } from '../plugins/errors.ts'
+import type { Database } from '../plugins/db/types.ts'
 import { bulkConfig } from '../services/jobs/bulk.ts'
 import { addIndices, dropIndices, findAdded, findMissing } from '../services/jobs/change-indices.ts'
 import { createIndex } from '../services/jobs/indices.ts'
+import { explain, quietLog, watchInterrupt } from './command.ts'
 import { formatSeconds, Progress } from './terminal.ts'
 
 const usage = `Usage: npm run jobs:index -- [options]
@@ -28,24 +28,15 @@ one that may be written to. Reads the same variables as the app (see .env.exampl
 Exit code: 0 when it is done, 1 on an error, 130 after Ctrl-C. What was done by then stays, and the
 same command goes on from there.`
 
-/** Only what goes wrong is worth a line next to the progress. */
-const log: Log = {
-  info: () => {},
-  warn: (_, message) => { console.error(message) },
-  error: (_, message) => { console.error(message) }
-}
-
-const interrupted = new AbortController()
+const interrupted = watchInterrupt()
 const progress = new Progress({ unit: 'indices' })
-
-process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
 
 try {
   await main()
 } catch (error) {
   progress.clear()
-  console.error(interrupted.signal.aborted ? 'jobs:index: interrupted; the same command goes on from here' : `jobs:index: ${explain(error)}`)
-  process.exitCode = interrupted.signal.aborted ? 130 : 1
+  console.error(interrupted.aborted ? 'jobs:index: interrupted; the same command goes on from here' : `jobs:index: ${explain(error)}`)
+  process.exitCode = interrupted.aborted ? 130 : 1
 }
 
 async function main (): Promise<void> {
@@ -55,9 +46,9 @@ async function main (): Promise<void> {
     return
   }
   loadDotEnv(process.cwd())
-  const db = await openDatabase(bulkConfig(readConfig()), log)
+  const db = await openDatabase(bulkConfig(readConfig()), quietLog)
   try {
-    await db.signal(interrupted.signal, async () => { await run(db, values) })
+    await db.signal(interrupted, async () => { await run(db, values) })
   } finally {
     await db.close()
   }
@@ -73,15 +64,4 @@ async function run (db: Database, { drop, 'dry-run': isDry }: { drop: boolean, '
   await (drop ? dropIndices : addIndices)(db, indices, onIndex)
   progress.clear()
   console.log(`${indices.length} indices ${drop ? 'taken away' : 'added'} in ${formatSeconds(progress.seconds)}`)
-}
-
-function interrupt (): void {
-  if (interrupted.signal.aborted) process.exit(130)
-  interrupted.abort()
-}
-
-/** An error of ours says what to do; of any other the message has to do. */
-function explain (error: unknown): string {
-  if (isOurs(error)) return `${error.message} (${error.code})`
-  return error instanceof Error ? error.message : String(error)
 }

@@ -9,10 +9,10 @@ import { loadDotEnv } from '../plugins/config/environment.ts'
 import { readConfig } from '../plugins/config/index.ts'
 import { migrate } from '../plugins/db/migrate.ts'
 import { openDatabase } from '../plugins/db/open.ts'
-import type { Database, Log } from '../plugins/db/types.ts'
-import { isOurs } from '../plugins/errors.ts'
+import type { Database } from '../plugins/db/types.ts'
 import { jobMigrations } from '../services/jobs/migrations/index.ts'
 import { createToken, hasTokens, listTokens, requireTokens, revokeToken, roles, type ApiToken, type NewToken, type Role } from '../services/jobs/tokens.ts'
+import { explain, quietLog } from './command.ts'
 import { formatTable } from './terminal.ts'
 
 const usage = `Usage: npm run token -- create --user <name> --role <role> [options]
@@ -52,13 +52,6 @@ const now = Math.floor(Date.now() / 1000)
 /** Of a time, in seconds. */
 const units: Readonly<Record<string, number>> = { h: 3600, d: 86400, w: 7 * 86400 }
 
-/** Only what goes wrong is worth a line. */
-const log: Log = {
-  info: () => {},
-  warn: (_, message) => { console.error(message) },
-  error: (_, message) => { console.error(message) }
-}
-
 try {
   await main()
 } catch (error) {
@@ -75,10 +68,10 @@ async function main (): Promise<void> {
   const command = readCommand(positionals, values)
   loadDotEnv(process.cwd())
   const config = readConfig()
-  const db = await openDatabase(config, log)
+  const db = await openDatabase(config, quietLog)
   try {
     await requireTokens(db)
-    await migrate(db, [jobMigrations], { mode: config.migrate, log })
+    await migrate(db, [jobMigrations], { mode: config.migrate, log: quietLog })
     await command(db)
   } finally {
     await db.close()
@@ -153,10 +146,4 @@ async function revoke (db: Database, id: number): Promise<void> {
 /** 2026-03-01 12:00 UTC */
 function toDate (seconds: number): string {
   return `${new Date(seconds * 1000).toISOString().slice(0, 16).replace('T', ' ')} UTC`
-}
-
-/** An error of ours says what to do; of any other the message has to do. */
-function explain (error: unknown): string {
-  if (isOurs(error)) return `${error.message} (${error.code})`
-  return error instanceof Error ? error.message : String(error)
 }

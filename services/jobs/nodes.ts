@@ -1,7 +1,7 @@
 /**
  * Where jobs run: partitions, and the hosts of those that run now. Part of the store; asks for no user.
  *
- * What is kept true: a job counts once on each of its hosts; what is no host in a job's resources is passed over. The few jobs that run are found by the index of them (job_running).
+ * What is kept true: a job counts once on each of its hosts; what is no host in a job's resources is passed over. The few jobs that run are found in an index of states (`isRunning`).
  */
 import { column, dialects } from './dialect.ts'
 import { sql, type Fragment } from './fragment.ts'
