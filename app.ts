@@ -10,8 +10,11 @@ import db from './plugins/db/index.ts'
 import { describeError, errorKind, isOurs } from './plugins/errors.ts'
 import ops from './plugins/ops/index.ts'
 import tx from './plugins/tx/index.ts'
+import groupVault, { type GroupVaultOptions } from './services/group-vault.ts'
 import jobs from './services/jobs/index.ts'
+import { isForeign } from './services/jobs/migrations/index.ts'
 import { migrations } from './services/migrations.ts'
+import { ownVariables } from './services/settings.ts'
 
 /** Read by fastify-cli with `--options`. */
 export const options = {
@@ -20,15 +23,22 @@ export const options = {
   routerOptions: { ignoreTrailingSlash: true }
 } satisfies FastifyServerOptions
 
-export default async function app (fastify: FastifyInstance, { env }: ConfigOptions): Promise<void> {
+export interface AppOptions extends Pick<ConfigOptions, 'env'> {
+  /** For tests. */
+  vault?: GroupVaultOptions
+}
+
+export default async function app (fastify: FastifyInstance, { env, vault = {} }: AppOptions): Promise<void> {
   fastify.setErrorHandler(answerError)
   fastify.setNotFoundHandler(answerNotFound)
   try {
-    await fastify.register(config, { env })
+    await fastify.register(config, { env, own: ownVariables })
     await fastify.register(db, { migrations })
     await fastify.register(tx)
     await fastify.register(ops)
     await fastify.register(jobs)
+    if (await isForeign(fastify.db)) fastify.log.info('the database belongs to cc-backend: it is shown, and nothing else is kept in it')
+    else await fastify.register(groupVault, vault)
   } catch (error) {
     if (isOurs(error)) endPlainly(error)
     throw error

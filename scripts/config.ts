@@ -6,8 +6,9 @@ import { parseArgs } from 'node:util'
 import { loadDotEnv } from '../plugins/config/environment.ts'
 import { readConfig } from '../plugins/config/index.ts'
 import { readMachine } from '../plugins/config/machine.ts'
-import { envExample, markdownTables, reportOn, reportText } from '../plugins/config/report.ts'
+import { envExample, markdownTables, ownTable, reportOn, reportText } from '../plugins/config/report.ts'
 import { isOurs } from '../plugins/errors.ts'
+import { ownVariables } from '../services/settings.ts'
 
 const help = `Usage: npm run config [-- options]
 
@@ -15,12 +16,14 @@ Shows the configuration that the environment and .env describe.
 
   --json         as JSON
   --markdown     the tables of docs/configuration.md
+  --own-markdown the table of the application's own variables there
   --env-example  the text of .env.example
   --help         this text`
 
 const options = {
   json: { type: 'boolean', default: false },
   markdown: { type: 'boolean', default: false },
+  'own-markdown': { type: 'boolean', default: false },
   'env-example': { type: 'boolean', default: false },
   help: { type: 'boolean', default: false }
 } as const
@@ -29,7 +32,8 @@ const values = parse()
 if (values === undefined) process.exitCode = 1
 else if (values.help) console.log(help)
 else if (values.markdown) console.log(markdownTables())
-else if (values['env-example']) process.stdout.write(envExample())
+else if (values['own-markdown']) console.log(ownTable(ownVariables))
+else if (values['env-example']) process.stdout.write(envExample(ownVariables))
 else show(values.json)
 
 /** Undefined, and told why, when an option is not known. */
@@ -46,7 +50,7 @@ function show (json: boolean): void {
   const dotEnv = loadDotEnv(process.cwd())
   try {
     const machine = readMachine()
-    const report = reportOn(readConfig(process.env, machine), machine, process.env, dotEnv)
+    const report = reportOn(readConfig(process.env, machine, ownVariables), machine, process.env, dotEnv, ownVariables)
     console.log(json ? toJson(report) : reportText(report))
   } catch (error) {
     if (!isOurs(error)) throw error

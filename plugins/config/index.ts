@@ -13,6 +13,7 @@ import { ConfigInvalid } from '../errors.ts'
 import { checkNames, readText, type Env } from './environment.ts'
 import { formatBytes, formatDuration, parseCacheSize, parseDuration, parseInteger, parseSize, parseWord, type Parsed } from './limits.ts'
 import { readMachine, type Machine } from './machine.ts'
+import { readOwn, type OwnVariable } from './own.ts'
 import { problemLine, type Problem } from './problem.ts'
 import { checkSizes, completeSizes } from './rules.ts'
 import { getVariable, variables, type Name, type Variable } from './schema.ts'
@@ -66,15 +67,18 @@ export interface Config {
     /** 'off': nothing native, so nothing that has begun can be stopped. */
     readonly watchdog: 'on' | 'off'
   }
+  /** The app's own variables by name, as texts. Undefined: not set, and without a default. */
+  readonly own: Readonly<Record<string, string | undefined>>
 }
 
 /**
- * The configuration that `env` describes. Default: the environment of the process, on this machine.
+ * The configuration that `env` describes. Default: the environment of the process, on this machine. `own`: what the app reads beside it.
  * Throws `TDM_ERR_CONFIG_INVALID` with all problems, one a line.
  */
-export function readConfig (env: Env = process.env, machine: Machine = readMachine()): Config {
+export function readConfig (env: Env = process.env, machine: Machine = readMachine(), own: readonly OwnVariable[] = []): Config {
   const reader = new Reader(env, machine)
   const target = readDatabase(reader)
+  const { values, problems } = readOwn(env, own)
   const config: Config = {
     ...target,
     statementTimeoutMs: reader.number('DB_STATEMENT_TIMEOUT'),
@@ -87,9 +91,10 @@ export function readConfig (env: Env = process.env, machine: Machine = readMachi
     result: { maxRows: reader.number('DB_MAX_ROWS'), maxBytes: reader.number('DB_MAX_RESULT') },
     pool: { max: reader.number('DB_POOL_MAX'), lifetimeMs: reader.number('DB_POOL_LIFETIME') },
     postgres: { compatibility: reader.word('DB_COMPATIBILITY', ['postgres', 'cockroachdb', 'yugabytedb', 'dsql']) ?? 'postgres' },
-    sqlite: readSqlite(reader, target.database.engine)
+    sqlite: readSqlite(reader, target.database.engine),
+    own: values
   }
-  reader.problems.push(...checkNames(env))
+  reader.problems.push(...problems, ...checkNames(env))
   if (reader.problems.length > 0) throw invalid(reader.problems)
   return deepFreeze(config)
 }
@@ -223,7 +228,7 @@ function write ({ unit }: Variable, value: number): string {
   return unit === 'ms' ? `${value}ms` : unit === 'bytes' ? `${value}B` : String(value)
 }
 
-/** The problems in the schema's order, the unknown variables last. */
+/** The problems in the schema's order, the app's own and unknown variables last. */
 function invalid (problems: readonly Problem[]): Error {
   const list: readonly Variable[] = variables
   const places = new Map(list.map(({ name }, place) => [name, place]))
@@ -241,6 +246,8 @@ function deepFreeze<T> (value: T): T {
 export interface ConfigOptions {
   /** What to read instead of the environment. Default: `process.env`. */
   env?: Env
+  /** Variables of the app's own, checked together with those of the plugins; their values are in `app.config.own`. Default: none. */
+  own?: readonly OwnVariable[]
 }
 
 declare module 'fastify' {
@@ -252,7 +259,7 @@ declare module 'fastify' {
 
 /** Decorates `app.config`. A configuration that cannot be used fails the start. */
 async function configPlugin (app: FastifyInstance, options: ConfigOptions): Promise<void> {
-  app.decorate('config', readConfig(options.env))
+  app.decorate('config', readConfig(options.env, undefined, options.own))
 }
 
 export default fastifyPlugin(configPlugin, { fastify: '5.x', name: 'tandem-config' })

@@ -9,11 +9,12 @@ import { readText, type Env } from './environment.ts'
 import type { Config } from './index.ts'
 import { formatBytes, formatDuration } from './limits.ts'
 import type { Machine } from './machine.ts'
+import type { OwnVariable } from './own.ts'
 import { showValue } from './problem.ts'
 import { describeConnections } from './rules.ts'
 import { formOf, getVariable, variables, type Name, type Variable } from './schema.ts'
 
-export interface Line { variable: Name, value: string, from: 'default' | '.env' | 'environment', note: string }
+export interface Line { variable: string, value: string, from: 'default' | '.env' | 'environment', note: string }
 
 export interface Report {
   variables: Line[]
@@ -25,11 +26,11 @@ export interface Report {
   recommendation: Recommendation | undefined
 }
 
-/** `dotEnv`: the names that came from `.env`, as `loadDotEnv` tells them. */
-export function reportOn (config: Config, machine: Machine, env: Env, dotEnv: ReadonlySet<string>): Report {
+/** `dotEnv`: the names that came from `.env`, as `loadDotEnv` tells them. `own`: the app's variables. */
+export function reportOn (config: Config, machine: Machine, env: Env, dotEnv: ReadonlySet<string>, own: readonly OwnVariable[] = []): Report {
   const { engine, path } = config.database
   const databaseBytes = engine === 'sqlite' ? sizeOf(path) : undefined
-  const lines = variables.map(({ name }) => lineFor(name, config, env, dotEnv))
+  const lines = [...variables.map(({ name }) => lineFor(name, config, env, dotEnv)), ...own.map(variable => ownLine(variable, config, env, dotEnv))]
   if (engine === 'postgres') return { variables: lines, machine, budget: undefined, databaseBytes, recommendation: undefined }
   return { variables: lines, machine, budget: budgetOf(config.sqlite), databaseBytes, recommendation: recommend(config.sqlite, machine, databaseBytes) }
 }
@@ -45,10 +46,20 @@ function sizeOf (path: string): number | undefined {
 }
 
 function lineFor (name: Name, config: Config, env: Env, dotEnv: ReadonlySet<string>): Line {
-  const text = readText(env, name)
-  const from = text === undefined ? 'default' : dotEnv.has(name) ? '.env' : 'environment'
   const value = valueOf(name, config)
-  return { variable: name, value, from, note: noteFor(getVariable(name), config, text, value) }
+  return { variable: name, value, from: sourceOf(name, env, dotEnv), note: noteFor(getVariable(name), config, readText(env, name), value) }
+}
+
+function ownLine ({ name, secret, defaultRule }: OwnVariable, { own }: Config, env: Env, dotEnv: ReadonlySet<string>): Line {
+  const from = sourceOf(name, env, dotEnv)
+  const value = own[name]
+  const shown = value === undefined ? 'none' : secret === true ? '***' : showValue(value)
+  return { variable: name, value: shown, from, note: from === 'default' && defaultRule !== 'none' ? defaultRule ?? '' : '' }
+}
+
+function sourceOf (name: string, env: Env, dotEnv: ReadonlySet<string>): Line['from'] {
+  if (readText(env, name) === undefined) return 'default'
+  return dotEnv.has(name) ? '.env' : 'environment'
 }
 
 function noteFor ({ engine, secret, defaultRule }: Variable, config: Config, text: string | undefined, value: string): string {
@@ -140,12 +151,18 @@ export function markdownTables (): string {
   ].join('\n')
 }
 
-function defaultOf ({ default: text, defaultRule }: Variable): string {
+/** The table of the app's own variables. */
+export function ownTable (own: readonly OwnVariable[]): string {
+  const rows = own.map(variable => `| \`${variable.name}\` | ${variable.description} | ${variable.form} | ${defaultOf(variable)} |`)
+  return ['| Variable | Meaning | Form | Default |', '|---|---|---|---|', ...rows].join('\n')
+}
+
+function defaultOf ({ default: text, defaultRule }: Pick<OwnVariable, 'default' | 'defaultRule'>): string {
   return text === undefined ? defaultRule ?? 'none' : `\`${text}\``
 }
 
 /** The text of `.env.example`: each line without its `#` is a setting that can be used. */
-export function envExample (): string {
+export function envExample (own: readonly OwnVariable[] = []): string {
   const list: readonly Variable[] = variables
   return [
     '# Copy this file to .env and take away the # where you want something else than the default. The environment wins over .env.',
@@ -164,6 +181,9 @@ export function envExample (): string {
     '',
     '# --- read by plugins/config (docs/configuration.md) ---',
     ...list.flatMap(variable => ['', `# ${variable.description}`, `# Form: ${formOf(variable)}. Default: ${variable.default ?? variable.defaultRule ?? 'none'}`,
+      `# ${variable.name}=${variable.default ?? variable.example}`]),
+    ...(own.length === 0 ? [] : ['', '# --- read by the application (docs/configuration.md) ---']),
+    ...own.flatMap(variable => ['', `# ${variable.description}`, `# Form: ${variable.form}. Default: ${variable.default ?? variable.defaultRule ?? 'none'}`,
       `# ${variable.name}=${variable.default ?? variable.example}`]),
     ''
   ].join('\n')

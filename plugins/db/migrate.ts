@@ -1,8 +1,8 @@
 /**
  * Brings the schema up to date: runs the migration files that the database does not have yet, with postgrator.
  *
- * A set is a folder with `sqlite/` and `postgres/`, each holding the same versions as `001.do.create-jobs.sql`, `002.do.…`. What was applied is recorded per set
- * in `tandem_migrations_<name>`, with a checksum that does not depend on line endings.
+ * A set is a folder with `sqlite/` and `postgres/`, each holding the same versions as `001.do.create-jobs.sql`, `002.do.…`; or, if both engines take the same text, a
+ * folder that holds these files itself. What was applied is recorded per set in `tandem_migrations_<name>`, with a checksum that does not depend on line endings.
  *
  * What is kept true:
  *  1. Everything is read and judged before anything is written: a changed file in the last set keeps the first from being applied.
@@ -25,8 +25,10 @@ import type { Database, EngineName, Log, Queryable, Transaction, TxOptions } fro
 export interface MigrationSet {
   /** Lower-case letters, digits and underscores: part of a table's name. Never changes. */
   readonly name: string
-  /** Holds `sqlite/` and `postgres/`. */
+  /** Holds `sqlite/` and `postgres/`, or the files themselves. */
   readonly directory: URL
+  /** True: one text is for both engines. Default: each engine has a folder of its own. */
+  readonly sameForBoth?: boolean
   /** True: the tables of this set belong to somebody else, who also keeps them up to date. Default: they are ours. */
   readonly isForeign?: (db: Database) => Promise<boolean>
 }
@@ -214,10 +216,10 @@ function createPostgrator (db: Queryable, engine: EngineName, set: MigrationSet)
   })
 }
 
-function folderOf ({ directory }: MigrationSet, engine: EngineName): string {
-  const parent = new URL(directory)
-  if (!parent.pathname.endsWith('/')) parent.pathname += '/'
-  return fileURLToPath(new URL(engine, parent))
+function folderOf ({ directory, sameForBoth = false }: MigrationSet, engine: EngineName): string {
+  const folder = new URL(directory)
+  if (!folder.pathname.endsWith('/')) folder.pathname += '/'
+  return fileURLToPath(sameForBoth ? folder : new URL(engine, folder)).replace(/[\\/]$/, '')
 }
 
 /** postgrator finds files by a pattern: what is magic in the folder's own name is taken at its word, and Windows' separators become slashes. */

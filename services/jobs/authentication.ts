@@ -9,6 +9,7 @@
  */
 import rateLimit, { normalizeIP } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { isLocal } from '../common/local.ts'
 import { JobsBadToken, JobsForbiddenUse, JobsRateLimit, JobsUnauthenticated } from './errors.ts'
 import type { User } from './schema.ts'
 import type { TokenCache } from './token-cache.ts'
@@ -87,21 +88,6 @@ async function findLocal (request: FastifyRequest, tokens: TokenCache | undefine
 function tokenOf ({ headers: { authorization } }: FastifyRequest): string | undefined {
   if (authorization === undefined) return undefined
   return /^Bearer +(\S+) *$/i.exec(authorization)?.[1] ?? ''
-}
-
-// --- this machine ----------------------------------------------------------------------------------------------------------------
-
-function isLocal ({ ip, socket, headers, hostname }: FastifyRequest): boolean {
-  const isForwarded = headers.forwarded !== undefined || headers['x-forwarded-for'] !== undefined || headers['x-real-ip'] !== undefined
-  return !isForwarded && isLoopback(ip) && isLoopback(socket.remoteAddress ?? '') && isLocalName(hostname)
-}
-
-function isLoopback (address: string): boolean {
-  return address === '::1' || /^(?:::ffff:)?127\.\d+\.\d+\.\d+$/.test(address)
-}
-
-function isLocalName (name: string): boolean {
-  return /^(?:.+\.)?localhost$/i.test(name) || isLoopback(name.replace(/^\[(.*)\]$/, '$1'))
 }
 
 // --- what a token may --------------------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ t.test('an empty environment gives the defaults', async t => {
     result: { maxRows: 100_000, maxBytes: 64e6 },
     pool: { max: 10, lifetimeMs: 1_800_000 },
     postgres: { compatibility: 'postgres' },
+    own: {},
     sqlite: {
       cacheBytes: 16e6, softHeapBytes: 2e9, hardHeapBytes: 4e9, tempStore: 'file', maxLengthBytes: 16e6, walBytes: 16e6, readers: 4,
       synchronous: 'normal', watchdog: 'on'
@@ -73,6 +74,7 @@ t.test('each variable has its field', async t => {
     result: { maxRows: 10, maxBytes: 11e3 },
     pool: { max: 6, lifetimeMs: 25_200_000 },
     postgres: { compatibility: 'dsql' },
+    own: {},
     sqlite: {
       cacheBytes: 8e6, softHeapBytes: 90e6, hardHeapBytes: 100e6, tempStore: 'memory', maxLengthBytes: 12e6, walBytes: 13e6, readers: 3,
       synchronous: 'full', watchdog: 'off'

@@ -5,8 +5,9 @@ import { fileURLToPath } from 'node:url'
 import { parseEnv } from 'node:util'
 import t from 'tap'
 import { readConfig } from '../../plugins/config/index.ts'
-import { envExample, markdownTables } from '../../plugins/config/report.ts'
+import { envExample, markdownTables, ownTable } from '../../plugins/config/report.ts'
 import { getVariable, variables, type Name } from '../../plugins/config/schema.ts'
+import { ownVariables } from '../../services/settings.ts'
 import { machine, problemsOf } from './helper.ts'
 
 const root = new URL('../../', import.meta.url)
@@ -20,13 +21,13 @@ function script (option: string): string {
 }
 
 t.test('.env.example is made from the schema', async t => {
-  t.equal(read('.env.example'), envExample(), 'run: node scripts/config.ts --env-example > .env.example')
-  t.equal(script('--env-example'), envExample())
+  t.equal(read('.env.example'), envExample(ownVariables), 'run: node scripts/config.ts --env-example > .env.example')
+  t.equal(script('--env-example'), envExample(ownVariables))
 })
 
 t.test('.env.example has every variable once, in the order of the schema', async t => {
   const names = [...read('.env.example').matchAll(/^# ([A-Z_]+)=/gm)].map(match => match[1])
-  t.same(names, ['FASTIFY_ADDRESS', 'PORT', 'FASTIFY_LOG_LEVEL', ...variables.map(({ name }) => name)])
+  t.same(names, ['FASTIFY_ADDRESS', 'PORT', 'FASTIFY_LOG_LEVEL', ...[...variables, ...ownVariables].map(({ name }) => name)])
 })
 
 t.test('.env.example as it is changes nothing, and every line of it can be used', async t => {
@@ -40,6 +41,19 @@ t.test('docs/configuration.md has the tables of the schema', async t => {
   const [, tables] = /<!-- variables -->\n([^]*?)\n<!-- \/variables -->/.exec(read('docs/configuration.md')) ?? []
   t.equal(tables, markdownTables(), 'put the output of node scripts/config.ts --markdown between the two comments')
   t.equal(script('--markdown'), `${markdownTables()}\n`)
+})
+
+t.test('docs/configuration.md has the table of the variables of the application', async t => {
+  const [, table] = /<!-- own -->\n([^]*?)\n<!-- \/own -->/.exec(read('docs/configuration.md')) ?? []
+  t.equal(table, ownTable(ownVariables), 'put the output of node scripts/config.ts --own-markdown between the two comments')
+  t.equal(script('--own-markdown'), `${ownTable(ownVariables)}\n`)
+})
+
+t.test('the example of each variable of the application can be used, and what is wrong is told with all the rest', async t => {
+  const examples = Object.fromEntries(ownVariables.map(({ name, example }) => [name, example]))
+  t.match(readConfig(examples, machine, ownVariables).own, examples)
+  t.throws(() => readConfig({ DB_POOL_MAX: 'x', VAULT_URL: 'example.org', VAULT_KEY: 'short' }, machine, ownVariables),
+    { code: 'TDM_ERR_CONFIG_INVALID', message: /DB_POOL_MAX=x[^]*VAULT_URL=example\.org: expected https:[^]*VAULT_KEY: expected 32 characters/ })
 })
 
 t.test('the messages that docs/configuration.md shows are the ones that come', async t => {

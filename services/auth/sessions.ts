@@ -1,0 +1,72 @@
+/**
+ * Sessions: where a user is signed in. Stores: no Fastify.
+ *
+ * What is kept true: a session ends 14 days after it was last used, 90 days after it began, when it is revoked, and when its user is deleted. The table holds the SHA-256 of
+ * its id. Its last use is noted at most once a minute.
+ */
+import type { Database, Row } from '../../plugins/db/types.ts'
+import { toFlag, toNumber, toText } from '../common/columns.ts'
+import { newId } from '../common/ids.ts'
+import { newSecret, sha256, sign } from '../common/secrets.ts'
+
+const DAY_MS = 86_400_000
+export const IDLE_MS = 14 * DAY_MS
+export const LONGEST_MS = 90 * DAY_MS
+const TOUCH_MS = 60_000
+
+type Db = Pick<Database, 'prepare'>
+
+/** Who asks, by session. */
+export interface Session {
+  readonly publicId: string
+  readonly userId: string
+  readonly displayName: string
+  readonly isOperator: boolean
+  /** What the header x-csrf-token has to be. */
+  readonly csrfToken: string
+  readonly lastSeenAt: number
+}
+
+/** Answers the id for the cookie; it cannot be had again. */
+export async function createSession (db: Db, { userId, userAgent }: { userId: string, userAgent: string }, now: number): Promise<{ id: string, publicId: string }> {
+  const id = newSecret()
+  const publicId = newId('session')
+  await db.prepare('INSERT INTO sessions (id_hash, public_id, user_id, created_at, last_seen_at, expires_at, user_agent) VALUES (?, ?, ?, ?, ?, ?, ?)')
+    .run(sha256(id), publicId, userId, now, now, now + LONGEST_MS, userAgent.slice(0, 200))
+  return { id, publicId }
+}
+
+const bySessionId = `
+  SELECT sessions.public_id, sessions.user_id, sessions.last_seen_at, users.display_name, users.is_operator
+  FROM sessions JOIN users ON users.id = sessions.user_id
+  WHERE sessions.id_hash = :hash AND sessions.revoked_at IS NULL AND sessions.expires_at > :now AND sessions.last_seen_at > :idleSince AND users.deleted_at IS NULL`
+
+/** Undefined for one that is wrong or over. */
+export async function findSession (db: Db, id: string, now: number): Promise<Session | undefined> {
+  const row = await db.prepare(bySessionId).get({ hash: sha256(id), now, idleSince: now - IDLE_MS })
+  return row && toSession(row, id)
+}
+
+function toSession (row: Row, id: string): Session {
+  return {
+    publicId: toText(row.public_id),
+    userId: toText(row.user_id),
+    displayName: toText(row.display_name),
+    isOperator: toFlag(row.is_operator),
+    csrfToken: sign(id, 'csrf'),
+    lastSeenAt: toNumber(row.last_seen_at)
+  }
+}
+
+/** Is its last use to be noted? */
+export function isStale ({ lastSeenAt }: Session, now: number): boolean {
+  return now - lastSeenAt >= TOUCH_MS
+}
+
+export async function touchSession (db: Db, publicId: string, now: number): Promise<void> {
+  await db.prepare('UPDATE sessions SET last_seen_at = ? WHERE public_id = ? AND last_seen_at <= ?').run(now, publicId, now - TOUCH_MS)
+}
+
+export async function revokeSession (db: Db, publicId: string, now: number): Promise<void> {
+  await db.prepare('UPDATE sessions SET revoked_at = ? WHERE public_id = ? AND revoked_at IS NULL').run(now, publicId)
+}

@@ -1,0 +1,70 @@
+/**
+ * The row of a group is its lock, on both engines: whoever changes anything of a group updates it first, then members, containers by name, marks, activity, outbox, in this
+ * order everywhere. Without one order a kick and a sync would wait for each other.
+ *
+ * What is kept true: the version of a group grows by exactly one for each committed change of holdings, roster or settings, and group_changes has the same numbers. Since it
+ * grows under the lock, a reader who saw version n has missed nothing up to n. Listeners of the channel are told of it when the transaction is committed.
+ */
+import type { Database, Row } from '../../plugins/db/types.ts'
+import { toNumber } from '../common/columns.ts'
+import { NotFound } from '../common/errors.ts'
+
+type Db = Pick<Database, 'prepare' | 'notify' | 'tx'>
+
+/** Payload: a `GroupNews` as JSON. */
+export const CHANNEL = 'vault_group'
+
+/** What is told to those who watch a group; they ask for the rest. */
+export interface GroupNews {
+  readonly groupId: string
+  readonly kind: 'vault' | 'roster' | 'presence' | 'activity' | 'billing' | 'settings' | 'removed' | 'deleted'
+  readonly version?: number
+  readonly memberId?: string
+  readonly userId?: string
+}
+
+export interface Change {
+  readonly kind: 'container' | 'roster' | 'settings'
+  readonly memberId?: string
+  readonly container?: string
+}
+
+/** So many versions of a group are kept in group_changes. */
+export const KEPT_VERSIONS = 1000
+
+/**
+ * Takes the lock of a group until the transaction ends, and answers its row (all columns of `groups`). Inside a transaction only.
+ * Throws `NOT_FOUND` for one that is not there or was deleted.
+ */
+export async function lockGroup (db: Db, groupId: string, now: number): Promise<Row> {
+  const sql = 'UPDATE groups SET updated_at = ? WHERE id = ? AND deleted_at IS NULL RETURNING *'
+  const row = await db.tx(async () => await db.prepare(sql).get(now, groupId), { propagation: 'mandatory' })
+  if (row === undefined) throw new NotFound('group')
+  return row
+}
+
+/** The next version of a group that is locked, with what changed by it. Inside a transaction only. */
+export async function bumpGroupVersion (db: Db, groupId: string, changes: readonly Change[], now: number): Promise<number> {
+  return await db.tx(async () => {
+    const row = await db.prepare('UPDATE groups SET version = version + 1, updated_at = ? WHERE id = ? RETURNING version').get(now, groupId)
+    const version = toNumber(row?.version)
+    for (const change of changes) await appendGroupChange(db, groupId, version, change, now)
+    await db.prepare('DELETE FROM group_changes WHERE group_id = ? AND version <= ?').run(groupId, version - KEPT_VERSIONS)
+    for (const kind of new Set(changes.map(newsOf))) await tellGroup(db, { groupId, kind, version })
+    return version
+  }, { propagation: 'mandatory' })
+}
+
+function newsOf ({ kind }: Change): GroupNews['kind'] {
+  return kind === 'container' ? 'vault' : kind
+}
+
+async function appendGroupChange (db: Db, groupId: string, version: number, { kind, memberId = '', container = '' }: Change, now: number): Promise<void> {
+  await db.prepare('INSERT INTO group_changes (group_id, version, kind, member_id, container, at) VALUES (?, ?, ?, ?, ?, ?)')
+    .run(groupId, version, kind, memberId, container, now)
+}
+
+/** When the transaction is committed; at once outside of one. */
+export async function tellGroup (db: Pick<Database, 'notify'>, news: GroupNews): Promise<void> {
+  await db.notify(CHANNEL, JSON.stringify(news))
+}
