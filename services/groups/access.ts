@@ -34,6 +34,9 @@ declare module 'fastify' {
   }
 }
 
+/** How often one plugin may ask: so often, and so many at once. */
+export const PLUGIN_LIMIT = { max: 15, seconds: 5 } as const
+
 const groupId = new RegExp(idPattern('group'))
 
 /** Of a request whose route asked for one. */
@@ -61,8 +64,7 @@ async function groupAccess (app: FastifyInstance, { now }: VaultContext): Promis
     request.membership = found
   }
 
-  // so often, and so many at once
-  const limitPlugin = app.limitTo({ max: 15, seconds: 5, by: ({ device }) => device?.tokenId })
+  const limitPlugin = app.limitTo({ ...PLUGIN_LIMIT, by: ({ device }) => device?.tokenId })
 
   async function plugin (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const [, token = ''] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []
