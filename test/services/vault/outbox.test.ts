@@ -186,6 +186,19 @@ for (const engine of engines) {
       receiver.answerWith(200)
     })
 
+    await t.test('a receiver that has enough gets no more of what was claimed', async t => {
+      for (const [status, headers, left] of [[429, { 'retry-after': '5' }, ['pending', 'pending', 'pending']], [404, {}, ['dead', 'cancelled', 'cancelled']], [200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset-after': '5' }, ['delivered', 'pending', 'pending']]] as const) {
+        await world.webhook('discord')
+        let n = 0
+        receiver.answer = (_, reply) => { reply.writeHead(n++ === 0 ? 400 : status, headers).end('{}') }
+        for (let i = 0; i < 3; i++) await world.happen()
+        await world.run()
+        t.strictSame((await world.outbox()).map(row => row.status), left)
+        t.equal(receiver.take().length, 2, 'the three, and the first')
+      }
+      receiver.answerWith(200)
+    })
+
     await t.test('long texts are sent in as many messages as they need', async t => {
       await world.webhook('discord')
       for (let i = 0; i < 6; i++) await world.happen({ data: { a: 'x'.repeat(900), b: ['y'.repeat(900)], c: 'z'.repeat(3000), d: '_'.repeat(900), e: 1, ...Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`n${n}`, 'w'.repeat(190)])) } })
@@ -200,15 +213,19 @@ for (const engine of engines) {
       receiver.answer = (_, reply) => { reply.writeHead(200).write('x'.repeat(100_000)) }
       await world.happen()
       t.match(await world.run(), { delivered: 1 })
-      receiver.answer = (_, reply) => { reply.destroy() }
-      await world.happen()
-      t.match(await world.run(), { retried: 1 })
-      t.match((await world.outbox())[1], { last_status: null, last_error: 'the connection was closed' })
+      const breaks: Array<typeof receiver.answer> = [(_, reply) => { reply.destroy() }, (_, reply) => { reply.socket?.end('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n') }]
+      for (const answer of breaks) {
+        receiver.answer = answer
+        await db.exec('DELETE FROM outbox')
+        await world.happen()
+        t.match(await world.run(), { retried: 1 })
+        t.match(await world.outbox(), [{ last_status: null, last_error: 'the connection was closed' }])
+      }
       receiver.answerWith(200)
       await db.prepare(`UPDATE webhooks SET url_enc = 'other.AAAA'`).run()
       clock.now += MINUTE
       t.match(await world.run(), { retried: 1 })
-      t.match((await world.outbox())[1], { last_error: 'the key that its URL was sealed with is gone: make the webhook anew' })
+      t.match(await world.outbox(), [{ last_error: 'the key that its URL was sealed with is gone: make the webhook anew' }])
       receiver.take()
     })
 
