@@ -54,6 +54,21 @@ for (const engine of engines) {
       t.match(await world.run(), { claimed: 0 })
     })
 
+    await t.test('items are called by their names', async t => {
+      await db.exec(`INSERT INTO catalog_snapshots (id, source, content_hash, item_count, status, note, created_by, created_at) VALUES ('cat', 's', 'h', 1, 'ready', '', 'test', 0);
+        INSERT INTO catalog_items (snapshot_id, item_id, name, name_norm, examine, members, value, icon_key, tradeable) VALUES ('cat', 995, 'Coins', 'coins', '', 0, 1, 'c', 0);
+        INSERT INTO catalog_active (id, snapshot_id, version, changed_at, changed_by, reason) VALUES (1, 'cat', 1, 0, 'test', '')`)
+      await world.webhook('generic')
+      await world.webhook('discord', { alone: false })
+      await world.happen({ type: 'storage.changed', data: { deposits: [{ itemId: 995, quantity: 5 }, { itemId: 7, quantity: 1 }], withdrawals: [], more: 0 } })
+      await world.run()
+      const bodies = receiver.take().sort((a, b) => a.path < b.path ? -1 : 1).map(({ body }) => JSON.parse(body) as object)
+      t.match(bodies, [
+        { embeds: [{ title: 'Ann used the shared storage', description: 'deposits: Coins × 5, Item \\#7 × 1' }] },
+        { data: { details: { deposits: [{ itemId: 995, quantity: 5, name: 'Coins' }, { itemId: 7, quantity: 1, name: 'Item #7' }], withdrawals: [] } } }
+      ])
+    })
+
     await t.test('too much to tell is left out', async t => {
       await world.webhook('generic')
       await world.happen({ data: { text: 'ä'.repeat(15_000) } })
