@@ -16,7 +16,7 @@ CREATE TABLE activity_events (
 CREATE UNIQUE INDEX activity_events_seq ON activity_events (group_id, group_seq);
 CREATE UNIQUE INDEX activity_events_source ON activity_events (member_id, source_event_id) WHERE source_event_id IS NOT NULL;
 CREATE INDEX activity_events_type ON activity_events (group_id, type, group_seq);
-CREATE INDEX activity_events_created ON activity_events (created_at); -- for the end of their days
+CREATE INDEX activity_events_created ON activity_events (group_id, created_at); -- for the end of their days
 
 CREATE TABLE webhooks (
   id TEXT PRIMARY KEY,
