@@ -1,11 +1,13 @@
 /**
  * What the owner of a group does about its subscription. The provider does it, and tells of it by events.
  *
- * What is kept true: no route has a transaction while the provider is asked; what it answers is applied in one of its own.
+ * What is kept true: no route has a transaction while the provider is asked; what it answers is applied in one of its own. An order that is sent again with its key is one order:
+ * here, and, if this process dies before it knows the answer, at the provider, which gets the same key.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Static } from 'typebox'
 import { originOf, sessionOf } from '../../auth/access.ts'
+import { withIdempotency } from '../../common/idempotency.ts'
 import { API, describe } from '../../common/route.ts'
 import { sha256 } from '../../common/secrets.ts'
 import { providerOf, type BillingContext } from '../context.ts'
@@ -37,11 +39,19 @@ export function subscriptionRoutes (app: FastifyInstance, context: BillingContex
     onRequest
   }, async (request, reply) => {
     const { groupId } = request.params
-    const held = await findHeld(groupId)
-    if (held !== undefined && !isOver(held)) throw new AlreadySubscribed()
-    const key = sha256(JSON.stringify([sessionOf(request).userId, groupId, request.headers['idempotency-key']]))
-    const { url, expiresAt } = await providerOf(context).createCheckout({ groupId, customerId: held?.customerId ?? null, returnUrl: pageOf(request, context), key })
-    return await reply.code(201).send({ url, expiresAt: new Date(expiresAt).toISOString() })
+    const { userId } = sessionOf(request)
+    const key = request.headers['idempotency-key']
+    const order = async (): Promise<Static<typeof Checkout>> => {
+      const held = await findHeld(groupId)
+      if (held !== undefined && !isOver(held)) throw new AlreadySubscribed()
+      const { url, expiresAt } = await providerOf(context).createCheckout({
+        groupId, customerId: held?.customerId ?? null, returnUrl: pageOf(request, context), key: sha256(JSON.stringify([userId, groupId, key]))
+      })
+      return { url, expiresAt: new Date(expiresAt).toISOString() }
+    }
+    const asked = { scope: `${userId} POST checkout`, key, request: [groupId, request.body] }
+    const { status, body } = await withIdempotency(app.db, asked, now(), async () => ({ status: 201, body: await order() }), { inTx: false })
+    return await reply.code(status).send(body)
   })
 
   const portal = describe({ family: 'billing', summary: 'To the bills, at the payment provider', params: InGroup, answers: { 201: Portal } })
