@@ -22,3 +22,14 @@ export async function removeHoldings (db: Db, memberId: string): Promise<void> {
     await db.prepare(`UPDATE pairings SET status = 'denied' WHERE member_id = ? AND status IN ('pending', 'approved')`).run(memberId)
   }, { propagation: 'mandatory' })
 }
+
+/** Also what is in the shared storage, and who has put it there. Inside a transaction that has the lock of the group. */
+export async function removeHoldingsOfGroup (db: Db, groupId: string): Promise<void> {
+  await db.tx(async () => {
+    const members = 'SELECT id FROM members WHERE group_id = ?'
+    await db.prepare('DELETE FROM container_items WHERE group_id = ?').run(groupId)
+    await db.prepare('DELETE FROM containers WHERE group_id = ?').run(groupId)
+    await db.prepare(`DELETE FROM sync_marks WHERE owner_member_id IN (${members})`).run(groupId)
+    await db.prepare(`UPDATE pairings SET status = 'denied' WHERE member_id IN (${members}) AND status IN ('pending', 'approved')`).run(groupId)
+  }, { propagation: 'mandatory' })
+}
