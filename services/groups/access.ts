@@ -9,10 +9,10 @@ import fastifyPlugin from 'fastify-plugin'
 import { errorKind } from '../../plugins/errors.ts'
 import { sessionOf } from '../auth/access.ts'
 import type { VaultContext } from '../common/context.ts'
-import { Forbidden, NotFound, TokenMissing, TokenRevoked } from '../common/errors.ts'
+import { Forbidden, NotFound, TokenMissing, TokenRevoked, Unauthenticated } from '../common/errors.ts'
 import { idPattern } from '../common/ids.ts'
 import { isToken } from '../common/secrets.ts'
-import { findDevice, findMembership, touchToken, TOUCH_MS, type Device, type Membership, type Role } from './lookups.ts'
+import { findDevice, findMembership, isDemoGroup, touchToken, TOUCH_MS, type Device, type Membership, type Role } from './lookups.ts'
 
 type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 
@@ -22,12 +22,14 @@ declare module 'fastify' {
     device: Device | null
   }
   interface FastifyInstance {
-    /** For `onRequest` of a route; each does what `access.signedIn` does, except `plugin`. */
+    /** For `onRequest` of a route; each does what `access.signedIn` does, except `reader` and `plugin`. */
     inGroup: {
       readonly member: Hook
       /** Owner or admin. */
       readonly admin: Hook
       readonly owner: Hook
+      /** A member; in the demo group anybody, without a membership. For routes that only read, and whose answer is fit for strangers. */
+      readonly reader: Hook
       /** By `Authorization: Bearer gv_…`. Throws `TOKEN_INVALID`, `TOKEN_REVOKED`. */
       readonly plugin: Hook
     }
@@ -61,6 +63,15 @@ async function groupAccess (app: FastifyInstance, { now }: VaultContext): Promis
     request.membership = found
   }
 
+  async function reader (request: FastifyRequest, reply: FastifyReply): Promise<void> {
+    await app.access.anybody(request, reply)
+    const { session } = request
+    const { groupId: id = '' } = request.params as { groupId?: string }
+    const found = session === null || !groupId.test(id) ? undefined : await app.db.outsideTx(async () => await findMembership(app.db, id, session.userId))
+    if (found !== undefined) request.membership = found
+    else if (!groupId.test(id) || !await app.db.outsideTx(async () => await isDemoGroup(app.db, id))) throw session === null ? new Unauthenticated() : new NotFound('group')
+  }
+
   // so often, and so many at once
   const limitPlugin = app.limitTo({ max: 15, seconds: 5, by: ({ device }) => device?.tokenId })
 
@@ -83,7 +94,7 @@ async function groupAccess (app: FastifyInstance, { now }: VaultContext): Promis
     })
   }
 
-  app.decorate('inGroup', { member: require(['owner', 'admin', 'member']), admin: require(['owner', 'admin']), owner: require(['owner']), plugin })
+  app.decorate('inGroup', { member: require(['owner', 'admin', 'member']), admin: require(['owner', 'admin']), owner: require(['owner']), reader, plugin })
 }
 
 export default fastifyPlugin(groupAccess, { name: 'vault-group-access', dependencies: ['vault-access', 'vault-rate-limits'], fastify: '5.x' })

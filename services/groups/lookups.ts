@@ -34,6 +34,11 @@ export async function findMembership (db: Db, groupId: string, userId: string): 
   return row && { groupId, userId, memberId: toText(row.id), role: toText(row.role) as Role }
 }
 
+/** True: everybody may look at it. */
+export async function isDemoGroup (db: Db, groupId: string): Promise<boolean> {
+  return await db.prepare('SELECT id FROM groups WHERE id = ? AND is_demo = 1 AND deleted_at IS NULL').get(groupId) !== undefined
+}
+
 const device = `
   SELECT plugin_tokens.id, plugin_tokens.group_id, plugin_tokens.member_id, plugin_tokens.user_id, plugin_tokens.plugin_version, plugin_tokens.last_used_at
   FROM plugin_tokens JOIN members ON members.id = plugin_tokens.member_id JOIN groups ON groups.id = plugin_tokens.group_id

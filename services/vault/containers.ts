@@ -3,9 +3,10 @@ import type { Database } from '../../plugins/db/types.ts'
 import type { Catalog } from '../catalog/catalog.ts'
 import { loadCatalog } from '../catalog/load.ts'
 import { NotFound } from '../common/errors.ts'
+import { containerNames, SHARED, type ContainerName } from './container-names.ts'
 import { findContents, toSlots } from './contents.ts'
 import { oneMoment, readHead } from './head.ts'
-import { containerNames, type ContainerContent, type ContainerName, type ItemTile, type MemberContainers } from './schema.ts'
+import type { ContainerContent, ItemTile, MemberContainers } from './schema.ts'
 import { toTile } from './store.ts'
 
 type Db = Pick<Database, 'prepare' | 'tx'>
@@ -17,7 +18,7 @@ export async function listMemberContainers (db: Db, groupId: string, memberId: s
     const member = members.find(one => one.memberId === memberId)
     if (member === undefined) throw new NotFound('member')
     const contents = new Map((await findContents(db, { groupId, memberId })).map(content => [content.container, toSlots(content)]))
-    const wanted = names ?? containerNames.filter(name => (name === 'shared') === (member.kind === 'shared'))
+    const wanted = names ?? containerNames.filter(name => (name === SHARED) === (member.kind === 'shared'))
     const containers = Object.fromEntries(wanted.map(name => [name, contents.get(name) ?? null]))
     const items = tilesOf(await loadCatalog(db, pointer), Object.values(containers))
     return { memberId, version, catalogVersion: pointer.version, containers, items }

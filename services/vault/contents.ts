@@ -1,6 +1,7 @@
 /** Whole containers with what is in them. */
 import type { Database, Row } from '../../plugins/db/types.ts'
 import { toFlag, toNumber, toText } from '../common/columns.ts'
+import { positional } from './container-names.ts'
 import type { ContainerContent } from './schema.ts'
 
 type Db = Pick<Database, 'prepare'>
@@ -16,9 +17,6 @@ export interface Content {
   /** Those that are not empty, by slot. */
   readonly stacks: ReadonlyArray<{ readonly slot: number, readonly itemId: number, readonly quantity: number }>
 }
-
-/** How many slots there are, where it matters in which one something is. */
-const positional: Readonly<Record<string, number>> = { inventory: 28, equipment: 14, rune_pouch: 4, quiver: 1 }
 
 /** Containers of one member, or those that changed after a version. */
 export type ContentsFilter = { readonly groupId: string } & ({ readonly memberId: string, readonly changedSince?: undefined } | { readonly changedSince: number })

@@ -5,7 +5,7 @@
  */
 import type { Database, Row, Value } from '../../plugins/db/types.ts'
 import { toFlag, toNumber, toText } from '../common/columns.ts'
-import { DOSES, type ContainerName } from './schema.ts'
+import { DOSES, type ContainerName } from './container-names.ts'
 
 type Db = Pick<Database, 'prepare'>
 
@@ -28,24 +28,28 @@ export interface Held extends Holding {
   readonly capturedAt: number
 }
 
-/** In the order of ids. */
+/** In the order of ids. The group is by item alone, so that the index has the order and nothing is sorted. */
 export async function sumHoldings (db: Db, filter: HoldingsFilter): Promise<Holding[]> {
   const { sql, values } = toCondition(filter)
   const rows = await db.prepare(`
-    SELECT item_id, CASE WHEN container = '${DOSES}' THEN 1 ELSE 0 END AS is_dose, CAST(SUM(quantity) AS BIGINT) AS quantity
-    FROM container_items WHERE ${sql} GROUP BY 1, 2 ORDER BY 1, 2`).all(...values)
-  return rows.map(toHolding)
+    SELECT item_id, CAST(SUM(CASE WHEN container = '${DOSES}' THEN 0 ELSE quantity END) AS BIGINT) AS items,
+      CAST(SUM(CASE WHEN container = '${DOSES}' THEN quantity ELSE 0 END) AS BIGINT) AS doses
+    FROM container_items WHERE ${sql} GROUP BY item_id ORDER BY item_id`).all(...values)
+  return rows.flatMap(toHoldings)
 }
 
-function toHolding (row: Row): Holding {
-  return { itemId: toNumber(row.item_id), isDose: toFlag(row.is_dose), quantity: toNumber(row.quantity) }
+function toHoldings (row: Row): Holding[] {
+  const [itemId, items, doses] = [toNumber(row.item_id), toNumber(row.items), toNumber(row.doses)]
+  const ofItems = { itemId, isDose: false, quantity: items }
+  const ofDoses = { itemId, isDose: true, quantity: doses }
+  return doses === 0 ? [ofItems] : items === 0 ? [ofDoses] : [ofItems, ofDoses]
 }
 
 /** Who has these items, and where. `itemIds`: at least one. */
 export async function findHolders (db: Db, filter: HoldingsFilter, itemIds: readonly number[]): Promise<Held[]> {
   const { sql, values } = toCondition(filter, 'container_items.')
   const rows = await db.prepare(`
-    SELECT container_items.item_id, CASE WHEN container_items.container = '${DOSES}' THEN 1 ELSE 0 END AS is_dose, CAST(SUM(container_items.quantity) AS BIGINT) AS quantity,
+    SELECT container_items.item_id, CAST(SUM(container_items.quantity) AS BIGINT) AS quantity,
       container_items.member_id, container_items.container, COUNT(*) AS slots, containers.approximate, containers.captured_at
     FROM container_items JOIN containers ON containers.member_id = container_items.member_id AND containers.container = container_items.container
     WHERE ${sql} AND container_items.item_id IN (${marks(itemIds)})
@@ -56,7 +60,9 @@ export async function findHolders (db: Db, filter: HoldingsFilter, itemIds: read
 
 function toHeld (row: Row): Held {
   return {
-    ...toHolding(row),
+    itemId: toNumber(row.item_id),
+    isDose: row.container === DOSES,
+    quantity: toNumber(row.quantity),
     memberId: toText(row.member_id),
     container: toText(row.container),
     slots: toNumber(row.slots),

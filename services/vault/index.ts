@@ -1,5 +1,8 @@
 /** The routes of what a group has, and its changes. */
 import type { FastifyInstance } from 'fastify'
 import type { VaultContext } from '../common/context.ts'
+import { vaultRoutes } from './routes/vault.ts'
 
-export default async function vault (_app: FastifyInstance, _context: VaultContext): Promise<void> {}
+export default async function vault (app: FastifyInstance, context: VaultContext): Promise<void> {
+  vaultRoutes(app, context)
+}

@@ -1,12 +1,9 @@
 /** What can be asked of a vault, and what is answered. Quantities are numbers; what is worth money is a text of digits, since it may be beyond what a number can hold. */
 import { Type, type Static } from 'typebox'
-import { NextCursor } from '../common/paging.ts'
-import { closed, idOf } from '../common/route.ts'
 import { LONGEST_SEARCH } from '../catalog/search.ts'
-
-export const containerNames = ['inventory', 'equipment', 'rune_pouch', 'quiver', 'bank', 'seed_vault', 'potion_storage', 'shared'] as const
-export type ContainerName = typeof containerNames[number]
-export const DOSES = 'potion_storage'
+import { idPattern } from '../common/ids.ts'
+import { NextCursor } from '../common/paging.ts'
+import { containerNames } from './container-names.ts'
 
 const Time = Type.String({ description: 'ISO-8601' })
 const TimeOrNull = Type.Union([Time, Type.Null()])
@@ -17,16 +14,16 @@ const Container = Type.Enum([...containerNames])
 
 export const sorts = ['quantity', 'ge', 'alch', 'name'] as const
 
-export const VaultQuery = closed({
+export const VaultQuery = Type.Object({
   q: Type.Optional(Type.String({ maxLength: LONGEST_SEARCH, description: 'a|b: either; "a": the whole name; digits: the id; else a part of the name' })),
-  member: Type.Optional(Type.Array(idOf('member'), { maxItems: 51, description: 'only what these have; may be repeated' })),
+  member: Type.Optional(Type.Array(Type.String({ pattern: idPattern('member') }), { maxItems: 51, description: 'only what these have; may be repeated' })),
   container: Type.Optional(Type.Array(Container, { maxItems: 8, description: 'only what is in these; may be repeated' })),
   sort: Type.Optional(Type.Enum([...sorts], { description: 'default: quantity' })),
   order: Type.Optional(Type.Enum(['asc', 'desc'], { description: 'default: asc for names, else desc. What has no price is last in both' })),
   priceMode: Type.Optional(Type.Enum(['stack', 'single'], { description: 'sort ge and alch by what all of it is worth (default), or one' })),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 200, description: 'default: 50' })),
   cursor: Type.Optional(Type.String({ maxLength: 400, description: 'nextCursor of the answer before' }))
-})
+}, { additionalProperties: false })
 export type VaultQuery = Static<typeof VaultQuery>
 
 /** Of all that the filter lets through, on whatever page. */
