@@ -20,6 +20,7 @@ import { Sealer } from './common/sealing.ts'
 import groupAccess from './groups/access.ts'
 import groups from './groups/index.ts'
 import internal from './internal/index.ts'
+import routeCounts from './internal/route-counts.ts'
 import ops from './ops/index.ts'
 import { findKeys } from './ops/keys.ts'
 import pages from './pages/index.ts'
@@ -41,6 +42,7 @@ export default async function groupVault (app: FastifyInstance, { now = Date.now
   const context: VaultContext = { settings, now, log: app.log, sealer: new Sealer(settings.keys ?? await findKeys(app.db)) }
   app.setErrorHandler(answerError)
   validateStrictly(app)
+  await app.register(routeCounts)
   await app.register(rateLimits, { factor: rateLimitFactor })
   await app.register(access, context)
   await app.register(groupAccess, context)
