@@ -77,7 +77,7 @@ function showChoices () {
   const search = /** @type {HTMLInputElement} */ (byId('q'))
   if (search.value !== query.q && document.activeElement !== search) search.value = query.q
   for (const box of document.querySelectorAll('#members input')) if (box instanceof HTMLInputElement) box.checked = query.members.includes(box.value)
-  for (const select of document.querySelectorAll('#toolbar select')) if (select instanceof HTMLSelectElement) select.value = query[/** @type {'sort' | 'container' | 'price'} */ (select.name)]
+  for (const select of document.querySelectorAll('.choices select')) if (select instanceof HTMLSelectElement) select.value = query[/** @type {'sort' | 'container' | 'price'} */ (select.name)]
   for (const button of document.querySelectorAll('.segments button')) if (button instanceof HTMLElement) button.setAttribute('aria-pressed', String(button.dataset.layout === query.layout))
 }
 
@@ -275,7 +275,7 @@ function readPart ({ members, ...texts }) {
 }
 
 toolbar.addEventListener('submit', event => { event.preventDefault(); choose() })
-toolbar.addEventListener('change', choose)
+byId('view-vault').addEventListener('change', choose)
 toolbar.addEventListener('input', ({ target }) => {
   if (!(target instanceof HTMLInputElement) || target.type !== 'search') return
   clearTimeout(typing)

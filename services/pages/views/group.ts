@@ -40,7 +40,7 @@ export function groupPage (page: GroupPage): Html {
     <div id="banners">
       <p class="banner" id="offline" hidden>${icon('warn')}<span></span></p>
       ${warnings.map(text => html`<p class="banner warn">${icon('warn')}<span>${text}</span></p>`)}
-      ${isDemo ? html`<p class="banner calm">${icon('vault')}<span>You are looking at the demo group. Nothing here can be changed; everything works as in your own.</span></p>` : ''}
+      ${isDemo ? html`<p class="banner calm">${icon('vault')}<span>This is the demo group: look at everything, change nothing.</span></p>` : ''}
     </div>
     <main id="main">
       ${vaultView(page)}
@@ -58,8 +58,9 @@ function emptyView (view: PageQuery['view'], query: PageQuery): Html {
 function vaultView ({ query, start, now }: GroupPage): Html {
   const { vault } = start
   return html`<section class="view" id="view-vault" aria-label="Vault"${query.view === 'vault' ? '' : html` hidden`}>
-    <dl class="totals" id="totals">${totalsStrip(vault.totals)}</dl>
+    <div class="vault-head"><dl class="totals" id="totals">${totalsStrip(vault.totals)}</dl>${choices(query)}</div>
     ${toolbar(query, vault.members, now)}
+    <div class="list-head" aria-hidden="true"><span>Item</span><span>Quantity</span><span>GE</span><span>Alch</span><span>Who has it</span></div>
     <ul class="grid" id="grid" data-layout="${query.layout}" data-sort="${query.sort}" aria-label="Items">${cells(vault.items, { members: vault.members, query })}</ul>
     <div id="grid-end">${vault.nextCursor === null ? '' : html`<button id="more" type="button">Show more</button>`}</div>
     <div id="nothing">${vault.items.length > 0 ? '' : nothing(query, { isDemo: start.isDemo, joinCode: start.group.joinCode })}</div>
@@ -71,16 +72,20 @@ function toolbar (query: PageQuery, members: GroupStart['vault']['members'], now
   return html`<form class="toolbar" id="toolbar" method="get" role="search">
     <label class="search">${icon('search')}<span class="unseen">Search items</span><input id="q" name="q" type="search" value="${query.q}" maxlength="100" placeholder="Search items" autocomplete="off" spellcheck="false" aria-keyshortcuts="/" title="a|b finds either, &quot;whole name&quot; exactly that, a number an id"><kbd aria-hidden="true">/</kbd></label>
     <div class="chips" id="members" role="group" aria-label="Only of these">${chips(members, query, now)}</div>
-    <div class="choices">
-      ${select('container', 'Where', query.container, { '': 'Everywhere', ...CONTAINERS })}
-      ${select('sort', 'Sort by', query.sort, SORTS)}
-      ${select('price', 'Prices', query.price, { stack: 'Stack prices', single: 'Single prices' })}
-      <div class="segments" role="group" aria-label="Layout">${(['grid', 'list'] as const).map(layout => html`<button type="button" data-layout="${layout}" aria-pressed="${String(layout === query.layout)}" aria-label="As a ${layout}" title="As a ${layout}">${icon(layout)}</button>`)}</div>
-      <noscript><button type="submit">Show</button></noscript>
-    </div>
   </form>`
 }
 
 function select (name: string, label: string, value: string, options: Readonly<Record<string, string>>): Html {
-  return html`<label class="choice"><span class="unseen">${label}</span><select name="${name}">${Object.entries(options).map(([key, text]) => html`<option value="${key}"${key === value ? html` selected` : ''}>${text}</option>`)}</select></label>`
+  return html`<label class="choice"><span class="unseen">${label}</span><select name="${name}" form="toolbar">${Object.entries(options).map(([key, text]) => html`<option value="${key}"${key === value ? html` selected` : ''}>${text}</option>`)}</select></label>`
+}
+
+/** Of the toolbar's form, beside the totals. */
+function choices (query: PageQuery): Html {
+  return html`<div class="choices">
+    ${select('container', 'Where', query.container, { '': 'Everywhere', ...CONTAINERS })}
+    ${select('sort', 'Sort by', query.sort, SORTS)}
+    ${select('price', 'Prices', query.price, { stack: 'Stack prices', single: 'Single prices' })}
+    <div class="segments" role="group" aria-label="Layout">${(['grid', 'list'] as const).map(layout => html`<button type="button" data-layout="${layout}" aria-pressed="${String(layout === query.layout)}" aria-label="As a ${layout}" title="As a ${layout}">${icon(layout)}</button>`)}</div>
+    <noscript><button type="submit" form="toolbar">Show</button></noscript>
+  </div>`
 }

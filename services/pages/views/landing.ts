@@ -61,7 +61,7 @@ export function landing ({ theme, isSignedIn, options, returnTo, failure, sample
 
 function preview ({ items, members }: VaultPage): Html {
   const query = readQuery(new URLSearchParams())
-  return html`<a class="preview" href="/demo" aria-label="Open the demo vault"><div inert><ul class="grid">${cells(items.slice(0, 12), { members, query })}</ul></div></a>`
+  return html`<ul class="grid preview" aria-label="From the vault of the demo group">${cells(items, { members, query, base: '/demo' })}</ul>`
 }
 
 function step (number: string, title: string, text: string): Html {

@@ -1,5 +1,6 @@
 /** What happened in the group, newest first; what is new comes on top while one looks. */
 import { byId, explain, fill } from '../dom.js'
+import { colorOf } from '../shared/cells.js'
 import { agoOf, fullAmount, fullTime } from '../shared/format.js'
 import { html } from '../shared/html.js'
 
@@ -61,7 +62,7 @@ function draw (members, fresh) {
 /** @param {ActivityEvent} event @param {readonly VaultMember[]} members @param {boolean} isFresh */
 function line (event, members, isFresh) {
   const member = members.find(({ memberId }) => memberId === event.memberId)
-  return html`<li class="m${(member?.color ?? 4) % 5}${isFresh ? ' flash' : ''}"><i class="dot"></i><span>${tell(event)}</span><time datetime="${event.occurredAt}" title="${fullTime(event.occurredAt)}">${agoOf(event.occurredAt, Date.now())}</time></li>`
+  return html`<li class="${member === undefined ? 'm-shared' : colorOf(member)}${isFresh ? ' flash' : ''}"><i class="dot"></i><span>${tell(event)}</span><time datetime="${event.occurredAt}" title="${fullTime(event.occurredAt)}">${agoOf(event.occurredAt, Date.now())}</time></li>`
 }
 
 /** @param {ActivityEvent} event @returns {Part} */

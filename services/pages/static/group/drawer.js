@@ -1,5 +1,6 @@
 /** One item: how much there is, what it is worth, who has it and where. Opens beside the items, takes the focus and gives it back. */
 import { byId, explain, fill } from '../dom.js'
+import { colorOf } from '../shared/cells.js'
 import { agoOf, fullAmount, fullTime, shortAmount } from '../shared/format.js'
 import { html } from '../shared/html.js'
 import { CONTAINERS } from '../shared/query.js'
@@ -38,7 +39,7 @@ function holder ({ memberId, displayName, color, kind }, places, all, more) {
   const sum = places.reduce((sum, { quantity }) => sum + quantity, 0)
   if (sum === 0) return undefined
   const name = kind === 'player' ? html`<a data-who="${memberId}" href="${more}&who=${memberId}">${displayName}</a>` : displayName
-  return html`<section class="m${color % 5}"><div class="holder-head"><b><i></i><span>${name}</span></b><span>${fullAmount(sum)} <span class="muted">· ${Math.max(1, Math.round(sum / all * 100))}%</span></span></div>
+  return html`<section class="${colorOf({ kind, color })}"><div class="holder-head"><b><i></i><span>${name}</span></b><span>${fullAmount(sum)} <span class="muted">· ${Math.max(1, Math.round(sum / all * 100))}%</span></span></div>
     <svg class="meter" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true"><rect width="${(sum / all * 100).toFixed(1)}" height="1"/></svg>
     <ul class="places">${places.map(({ container, quantity, capturedAt, approximate, unit }) => html`<li><span>${CONTAINERS[/** @type {keyof typeof CONTAINERS} */ (container)] ?? container}</span><span title="counted ${fullTime(capturedAt)}">${approximate ? 'about ' : ''}${fullAmount(quantity)}${unit === 'dose' ? ' doses' : ''} · ${agoOf(capturedAt, Date.now())}</span></li>`)}</ul></section>`
 }

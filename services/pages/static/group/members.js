@@ -1,5 +1,6 @@
 /** What one member has, place by place. "Never synced" is not "empty": of the one nothing is known, of the other that there is nothing. */
 import { byId, fill } from '../dom.js'
+import { colorOf } from '../shared/cells.js'
 import { agoOf, fullAmount, fullTime, tinyQuantity } from '../shared/format.js'
 import { html } from '../shared/html.js'
 import { CONTAINERS, writeQuery } from '../shared/query.js'
@@ -16,8 +17,8 @@ const WORN_FIELD = /** @type {const} */ ([null, 0, null, 1, 2, 13, 3, 4, 5, null
 
 /** @param {readonly VaultMember[]} members @param {PageQuery} query */
 export function peopleBar (members, query) {
-  return html`<nav class="people" aria-label="Members">${members.map(({ memberId, displayName, color }) =>
-    html`<a class="m${color % 5}" data-who="${memberId}" href="${writeQuery({ ...query, who: memberId })}"${memberId === query.who ? html` aria-current="true"` : ''}><i class="dot"></i>${displayName}</a>`)}</nav>`
+  return html`<nav class="people" aria-label="Members">${members.map(({ memberId, displayName, kind, color }) =>
+    html`<a class="${colorOf({ kind, color })}" data-who="${memberId}" href="${writeQuery({ ...query, who: memberId })}"${memberId === query.who ? html` aria-current="true"` : ''}><i class="dot"></i>${displayName}</a>`)}</nav>`
 }
 
 /** @param {MemberContainers} answer @param {readonly VaultMember[]} members @param {PageQuery} query */

@@ -23,13 +23,20 @@ function describeHolders ({ perMember }, members) {
   return members.filter(({ memberId }) => (perMember[memberId] ?? 0) > 0).map(({ memberId, displayName }) => `${displayName} ${fullAmount(perMember[memberId] ?? 0)}`).join(', ')
 }
 
-/** @param {VaultItem} item @param {{ members: readonly VaultMember[], query: PageQuery }} page */
-export function cell (item, { members, query }) {
+/** @typedef {{ members: readonly VaultMember[], query: PageQuery, base?: string }} Page `base`: the path that an item's address is of; none: of the page itself */
+
+/** The colour of a member: one of five, or that of the shared storage. @param {Pick<VaultMember, 'kind' | 'color'>} member */
+export function colorOf ({ kind, color }) {
+  return kind === 'shared' ? 'm-shared' : `m${color % 5}`
+}
+
+/** @param {VaultItem} item @param {Page} page */
+export function cell (item, { members, query, base = '' }) {
   const { itemId, name, unit, quantity, approximate } = item
   const amount = `${approximate ? 'about ' : ''}${fullAmount(quantity)}${unit === 'dose' ? ' doses' : ''}`
   const ge = priceOf(item.geEach, quantity, query.price)
   const alch = priceOf(item.alchEach, quantity, query.price)
-  return html`<li><a class="cell" id="i-${keyOf(item)}" data-item="${itemId}" href="${writeQuery({ ...query, item: itemId })}" title="${name} × ${fullAmount(quantity)}${unit === 'dose' ? ' doses' : ''}
+  return html`<li><a class="cell" id="i-${keyOf(item)}" data-item="${itemId}" href="${base}${writeQuery({ ...query, item: itemId })}" title="${name} × ${fullAmount(quantity)}${unit === 'dose' ? ' doses' : ''}
 GE ${ge}, alch ${alch}" aria-label="${name}, ${amount}. ${describeHolders(item, members)}">${tile(itemId, name)}<b class="badge${sizeOf(quantity)}">${approximate ? '~' : ''}${shortQuantity(quantity)}</b>${unit === 'dose' ? html`<i class="mark">doses</i>` : ''}<span class="name">${name}</span><span class="ge">${ge}</span><span class="alch">${alch}</span>${shareStrip(item, members)}</a></li>`
 }
 
@@ -41,16 +48,16 @@ function sizeOf (quantity) {
 /** A part for each holder, as wide as the share. @param {VaultItem} item @param {readonly VaultMember[]} members */
 function shareStrip ({ perMember, quantity }, members) {
   let x = 0
-  const parts = members.filter(({ memberId }) => (perMember[memberId] ?? 0) > 0).map(({ memberId, color }) => {
+  const parts = members.filter(({ memberId }) => (perMember[memberId] ?? 0) > 0).map(({ memberId, kind, color }) => {
     const width = Math.max((perMember[memberId] ?? 0) / quantity * 100, 0.5)
-    const part = html`<rect class="m${color % 5}" x="${x.toFixed(1)}" width="${width.toFixed(1)}" height="1"/>`
+    const part = html`<rect class="${colorOf({ kind, color })}" x="${x.toFixed(1)}" width="${width.toFixed(1)}" height="1"/>`
     x += width
     return part
   })
   return html`<svg class="share" viewBox="0 0 100 1" preserveAspectRatio="none" aria-hidden="true">${parts}</svg>`
 }
 
-/** @param {readonly VaultItem[]} items @param {{ members: readonly VaultMember[], query: PageQuery }} page */
+/** @param {readonly VaultItem[]} items @param {Page} page */
 export function cells (items, page) {
   return items.map(item => cell(item, page))
 }

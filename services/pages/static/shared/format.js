@@ -1,11 +1,11 @@
 /** Quantities, values and times as people of the game write them. For the server and the browser. */
 
 /**
- * As on a stack of the game: whole below 100,000, then `123K`, `12M` from ten millions and `1B` from a thousand millions, always rounded down.
+ * As on a stack of the game: `12,345` below 100,000, then `123K`, `12M` from ten millions and `1B` from a thousand millions, always rounded down.
  * @param {number} quantity
  */
 export function shortQuantity (quantity) {
-  if (quantity < 100_000) return String(quantity)
+  if (quantity < 100_000) return fullAmount(quantity)
   if (quantity < 10_000_000) return `${Math.floor(quantity / 1000)}K`
   if (quantity < 1_000_000_000) return `${Math.floor(quantity / 1_000_000)}M`
   return `${Math.floor(quantity / 1_000_000_000)}B`
