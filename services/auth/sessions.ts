@@ -67,6 +67,10 @@ export async function touchSession (db: Db, publicId: string, now: number): Prom
   await db.prepare('UPDATE sessions SET last_seen_at = ? WHERE public_id = ? AND last_seen_at <= ?').run(now, publicId, now - TOUCH_MS)
 }
 
-export async function revokeSession (db: Db, publicId: string, now: number): Promise<void> {
+/** Payload: the public id of a session that was revoked. Who watches by it is to be told so. */
+export const SESSION_CHANNEL = 'vault_session'
+
+export async function revokeSession (db: Pick<Database, 'prepare' | 'notify'>, publicId: string, now: number): Promise<void> {
   await db.prepare('UPDATE sessions SET revoked_at = ? WHERE public_id = ? AND revoked_at IS NULL').run(now, publicId)
+  await db.notify(SESSION_CHANNEL, publicId)
 }

@@ -47,7 +47,7 @@ CREATE UNIQUE INDEX members_character ON members (group_id, character_norm) WHER
 CREATE UNIQUE INDEX members_account ON members (group_id, account_hash) WHERE left_at IS NULL AND account_hash IS NOT NULL;
 CREATE UNIQUE INDEX members_shared ON members (group_id) WHERE kind = 'shared';
 CREATE INDEX members_user ON members (user_id);
-CREATE INDEX members_group ON members (group_id);
+CREATE INDEX members_group ON members (group_id) WHERE left_at IS NULL;
 
 CREATE TABLE plugin_tokens (
   id TEXT PRIMARY KEY,
