@@ -107,9 +107,3 @@ async function completeKey (db: Db, { scope, key, now }: Claim, { status, body }
 async function releaseKey (db: Db, { scope, key, now }: Claim): Promise<void> {
   await db.prepare(`DELETE FROM idempotency_keys WHERE scope = ? AND key = ? AND state = 'started' AND created_at = ?`).run(scope, key, now)
 }
-
-/** Of all scopes, those that are over. Answers how many. */
-export async function purgeKeys (db: Pick<Database, 'prepare'>, now: number): Promise<number> {
-  const { changes } = await db.prepare('DELETE FROM idempotency_keys WHERE expires_at <= ?').run(now)
-  return changes
-}

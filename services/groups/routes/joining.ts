@@ -24,7 +24,8 @@ export function joiningRoutes (app: FastifyInstance, { now }: VaultContext, limi
 
   app.get<{ Params: { code: string } }>(`${API}/groups/join/:code`, {
     ...describe({ family: 'group', summary: 'What a join code opens', params: Type.Object({ code: Code }), answers: { 200: Preview } }),
-    onRequest: [limitPreviews, app.access.signedIn]
+    onRequest: [limitPreviews, app.access.signedIn],
+    logLevel: 'warn' // its URL holds a code, and codes are in no log
   }, async request => await previewGroup(db, { code: request.params.code, userId: sessionOf(request).userId }))
 
   app.post<{ Body: Static<typeof Joining> }>(`${API}/groups/join`, {

@@ -1,7 +1,11 @@
 /** The routes of groups: what they answer, to whom, and what they refuse. */
+import Fastify from 'fastify'
+import fastifyPlugin from 'fastify-plugin'
 import t from 'tap'
+import application, { options } from '../../../app.ts'
 import { newId } from '../../../services/common/ids.ts'
-import { engines } from '../../helper/db.ts'
+import { findDevice } from '../../../services/groups/lookups.ts'
+import { engines, freshUrl } from '../../helper/db.ts'
 import { fill } from './groups-helper.ts'
 import { startWorld, type Answer, type Json } from './world.ts'
 
@@ -9,13 +13,20 @@ const MINUTE_MS = 60_000
 
 /** `409 GROUP_FULL` */
 function told ({ status, body }: Answer<Json>): string {
-  return `${status} ${String(body?.error?.code)}`
+  return `${status} ${text(body?.error?.code)}`
+}
+
+/** For what is text in JSON. */
+function text (value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value)
 }
 
 for (const engine of engines) {
   void t.test(`on ${engine}`, async t => {
     const world = await startWorld(t, engine)
     const { db, clock } = world
+    /** Of a plugin whose token works. */
+    const isServed = async ({ token }: { token: string }): Promise<boolean> => await findDevice(db, token, clock.now) !== undefined
 
     await t.test('a group is made, once for a key, and read by its members', async t => {
       const [ann, eve] = [await world.person('Ann'), await world.person('Eve')]
@@ -26,7 +37,7 @@ for (const engine of engines) {
       t.equal(made.body.group?.joinCode, made.body.joinCode)
       t.strictSame((await make('k', '  Ann\'s  ')).body, made.body, 'the same answer')
       t.equal(told(await make('k', 'another')), '422 IDEMPOTENCY_MISMATCH')
-      const id = String(made.body.group?.id)
+      const id = text(made.body.group?.id)
       t.strictSame((await world.ask('GET', `/groups/${id}`, { by: ann })).body, made.body.group)
       t.match((await world.ask('GET', '/groups', { by: ann })).body, { groups: [{ id, role: 'owner', memberCount: 1, lastSyncAt: null }] })
       t.strictSame((await world.ask('GET', '/groups', { by: eve })).body, { groups: [] })
@@ -69,7 +80,7 @@ for (const engine of engines) {
       t.match(made, { compatName: 'new', version: 3 })
       t.match(made.compatToken, /^gvc_/)
       t.match((await patch({ name: 'Renamed' })).body, { compatName: 'new', version: 4 }, 'a renaming locks no plugin out')
-      t.notMatch(JSON.stringify(await db.prepare('SELECT * FROM groups').all()), String(made.compatToken), 'kept as a hash')
+      t.notMatch(JSON.stringify(await db.prepare('SELECT * FROM groups').all()), text(made.compatToken), 'kept as a hash')
       t.notSame((await patch({ compatToken: true })).body.compatToken, made.compatToken)
       t.match((await patch({ compatToken: false })).body, { compatName: null, version: 6 })
       t.strictSame((await db.prepare('SELECT type FROM activity_events WHERE group_id = ? ORDER BY group_seq').all(groupId)).map(row => row.type), ['member.joined', 'group.renamed', 'group.renamed'])
@@ -94,12 +105,12 @@ for (const engine of engines) {
       const gone = await world.group(ann, 'Gone')
       t.equal((await world.ask('DELETE', `/groups/${gone.groupId}`, { by: ann, body: { confirm: 'Gone' } })).status, 204)
       t.equal(await control('disable'), null)
-      const invalid = [typed, String(rotated), gone.joinCode, 'BCDFGHJK', 'nonsense', 'x']
+      const invalid = [typed, text(rotated), gone.joinCode, 'BCDFGHJK', 'nonsense', 'x']
       for (const code of invalid) for (const answer of [await preview(code, cyd), await join(code, cyd)]) t.equal(told(answer), '404 JOIN_CODE_INVALID', code)
       t.equal(await control('disable'), null)
       const enabled = await control('enable')
       t.equal(await control('enable'), enabled, 'it is on')
-      t.match((await join(String(enabled), cyd)).body, { joined: true })
+      t.match((await join(text(enabled), cyd)).body, { joined: true })
       t.match((await world.ask('GET', `/groups/${groupId}`, { by: ann })).body, { version: 6, joinCode: enabled }, 'rotated, switched off, on, joined')
       t.strictSame((await db.prepare('SELECT action FROM audit_log WHERE group_id = ? ORDER BY id').all(groupId)).map(row => row.action), ['join-code.rotate', 'join-code.disable', 'join-code.enable'])
       t.notMatch(JSON.stringify(await db.prepare('SELECT detail FROM audit_log').all()), /[BCDFGHJKLMNPQRSTVWXZ]{8}/, 'no codes there')
@@ -165,12 +176,19 @@ for (const engine of engines) {
       t.match((await transfer(ann, memberId)).body, { role: 'admin', version: 2 })
       t.match((await world.ask('GET', `/groups/${groupId}`, { by: bob })).body, { role: 'owner' })
       t.equal(told(await transfer(ann, group.memberId)), '403 FORBIDDEN')
+      const [own, cyd] = [await world.plugin(ann, group), await world.person('Cyd')]
+      const cydId = await world.join(cyd, group)
+      const cyds = await world.plugin(cyd, { groupId, memberId: cydId })
+      t.strictSame(await Promise.all([own, cyds, plugin].map(isServed)), [true, true, true])
+      t.equal(await remove(ann, cydId), '204 undefined', 'by an admin')
       t.equal(await leave(ann), '204 undefined')
+      t.strictSame(await Promise.all([own, cyds, plugin].map(isServed)), [false, false, true], 'and so are their plugins')
+      t.equal(told(await world.ask('GET', `/groups/${groupId}`, { by: cyd })), '404 NOT_FOUND')
       t.equal(await leave(ann), '404 NOT_FOUND')
       t.match((await transfer(bob, group.memberId)).body, { error: { code: 'NOT_A_MEMBER' } })
       t.equal(await leave(bob), '204 undefined', 'the last one takes the group along')
       t.match(await db.prepare('SELECT deleted_at, join_code, member_count FROM groups WHERE id = ?').get(groupId), { deleted_at: clock.now, join_code: null, member_count: 0 })
-      t.match(await db.prepare('SELECT revoked_at FROM plugin_tokens WHERE id = ?').get(plugin.tokenId), { revoked_at: clock.now })
+      t.equal(await isServed(plugin), false)
       t.strictSame(await db.prepare('SELECT * FROM container_items WHERE group_id = ?').all(groupId), [])
     })
 
@@ -185,7 +203,7 @@ for (const engine of engines) {
       for (const by of [ann, bob]) t.equal(told(await world.ask('GET', `/groups/${groupId}`, { by })), '404 NOT_FOUND')
       t.strictSame((await world.ask('GET', '/groups', { by: bob })).body, { groups: [] })
       t.equal(told(await world.ask('GET', `/groups/join/${joinCode}`, { by: bob })), '404 JOIN_CODE_INVALID')
-      t.match(await db.prepare('SELECT revoked_at FROM plugin_tokens WHERE id = ?').get(plugin.tokenId), { revoked_at: clock.now })
+      t.equal(await isServed(plugin), false)
     })
 
     await t.test('tokens are seen and revoked by whose they are, and by admins', async t => {
@@ -195,11 +213,12 @@ for (const engine of engines) {
       const revoke = async (by: typeof ann, id: string) => told(await world.ask('DELETE', `/groups/${group.groupId}/tokens/${id}`, { by }))
       t.strictSame(await list(bob), [plugin.tokenId])
       t.strictSame((await list(ann)).sort(), [plugin.tokenId, own.tokenId].sort())
-      const { body, text } = await world.ask('GET', `/groups/${group.groupId}/tokens`, { by: bob })
+      const { body, text: whole } = await world.ask('GET', `/groups/${group.groupId}/tokens`, { by: bob })
       t.match(body, { tokens: [{ prefix: plugin.token.slice(0, 9), label: 'laptop', memberId, memberName: 'Bob', pluginVersion: '1.0.0', lastUsedAt: null }] })
-      t.notMatch(text, plugin.token)
+      t.notMatch(whole, plugin.token)
       t.equal(await revoke(bob, own.tokenId), '404 NOT_FOUND')
       t.equal(await revoke(bob, plugin.tokenId), '204 undefined')
+      t.equal(await isServed(plugin), false)
       t.equal(await revoke(ann, plugin.tokenId), '404 NOT_FOUND', 'it was')
       t.equal(await revoke(ann, own.tokenId), '204 undefined')
       t.strictSame(await list(ann), [])
@@ -218,4 +237,14 @@ void t.test('codes cannot be tried out: ten attempts a minute by person, sixty l
   t.equal(told(await world.ask('POST', '/groups/join', { by: await world.person('Bob'), body: { code: 'BCDFGHJK' } })), '404 JOIN_CODE_INVALID', 'others go on')
   for (let i = 0; i < 60; i++) t.equal(told(await world.ask('GET', '/groups/join/BCDFGHJK', { by: ann })), '404 JOIN_CODE_INVALID')
   t.equal(told(await world.ask('GET', '/groups/join/BCDFGHJK', { by: await world.person('Cyd') })), '429 RATE_LIMITED')
+})
+
+void t.test('a code is in no log, though it is in the address of a request', async t => {
+  const lines: string[] = []
+  const app = Fastify({ logger: { ...options.logger, stream: { write: (line: string) => { lines.push(line) } } } })
+  t.teardown(async () => { await app.close() })
+  await app.register(fastifyPlugin(application), { env: { DATABASE_URL: await freshUrl(t, 'sqlite') } })
+  for (const url of ['/api/v1/groups', '/api/v1/groups/join/BCDFGHJK']) t.equal((await app.inject(url)).statusCode, 401)
+  t.match(lines.join(''), '/api/v1/groups')
+  t.notMatch(lines.join(''), 'BCDFGHJK')
 })
