@@ -4,7 +4,7 @@ import { Type } from 'typebox'
 import type { VaultContext } from '../../common/context.ts'
 import { NotFound } from '../../common/errors.ts'
 import { describe } from '../../common/route.ts'
-import { formatCode, parseCode } from '../../common/secrets.ts'
+import { parseCode } from '../../common/secrets.ts'
 import { oneMoment } from '../../vault/head.ts'
 import { getVaultPage } from '../../vault/store.ts'
 import { findDemoGroup, findInvitation } from '../store.ts'
@@ -36,7 +36,7 @@ export function openPages (app: FastifyInstance, context: VaultContext): void {
     const code = parseCode(request.params.code)
     const invitation = code === undefined ? undefined : await findInvitation(db, code, request.session?.userId ?? '')
     if (code === undefined || invitation === undefined) throw new NotFound('group with this code')
-    return sendPage(reply, join({ theme: await themeOf(request, db), code: formatCode(code), invitation, me: request.session, options: signInOptions(request, context) }))
+    return sendPage(reply, join({ theme: await themeOf(request, db), code, invitation, me: request.session, options: signInOptions(request, context) }))
   })
 }
 
