@@ -5,7 +5,7 @@
  * its id. Its last use is noted at most once a minute.
  */
 import type { Database, Row } from '../../plugins/db/types.ts'
-import { toFlag, toNumber, toText } from '../common/columns.ts'
+import { toFlag, toNumber, toText, toTime } from '../common/columns.ts'
 import { newId } from '../common/ids.ts'
 import { newSecret, sha256, sign } from '../common/secrets.ts'
 
@@ -73,4 +73,22 @@ export const SESSION_CHANNEL = 'vault_session'
 export async function revokeSession (db: Pick<Database, 'prepare' | 'notify'>, publicId: string, now: number): Promise<void> {
   await db.prepare('UPDATE sessions SET revoked_at = ? WHERE public_id = ? AND revoked_at IS NULL').run(now, publicId)
   await db.notify(SESSION_CHANNEL, publicId)
+}
+
+/** Those that are not over, the one used last first. */
+export async function listSessions (db: Db, userId: string, now: number): Promise<Array<{ id: string, createdAt: string, lastSeenAt: string, userAgent: string }>> {
+  const sql = `SELECT public_id, created_at, last_seen_at, user_agent FROM sessions
+    WHERE user_id = ? AND revoked_at IS NULL AND expires_at > ? AND last_seen_at > ? ORDER BY last_seen_at DESC, public_id DESC`
+  const rows = await db.prepare(sql).all(userId, now, now - IDLE_MS)
+  return rows.map(row => ({ id: toText(row.public_id), createdAt: toTime(row.created_at), lastSeenAt: toTime(row.last_seen_at), userAgent: toText(row.user_agent) }))
+}
+
+/** False if the user has none with this id. */
+export async function revokeSessionOf (db: Db, userId: string, publicId: string, now: number): Promise<boolean> {
+  const { changes } = await db.prepare('UPDATE sessions SET revoked_at = ? WHERE public_id = ? AND user_id = ? AND revoked_at IS NULL').run(now, publicId, userId)
+  return changes > 0
+}
+
+export async function revokeOtherSessions (db: Db, { userId, publicId }: Pick<Session, 'userId' | 'publicId'>, now: number): Promise<void> {
+  await db.prepare('UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND public_id <> ? AND revoked_at IS NULL').run(now, userId, publicId)
 }
