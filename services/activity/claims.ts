@@ -34,9 +34,10 @@ export interface ClaimedDelivery {
 
 const expire = `UPDATE outbox SET status = 'pending', lease_owner = NULL, lease_until = NULL WHERE status = 'sending' AND lease_until <= ?`
 
+/** The outer condition is that of the inner, written so that no index serves it: it is for the few rows that were found. */
 const claim = `
   UPDATE outbox SET status = 'sending', lease_owner = :owner, lease_until = :until
-  WHERE status = 'pending' AND id IN (
+  WHERE status NOT IN ('sending', 'delivered', 'dead', 'cancelled') AND id IN (
     SELECT id FROM (
       SELECT id, kind, next_attempt_at, ROW_NUMBER() OVER (PARTITION BY webhook_id ORDER BY group_seq) AS place
       FROM (

@@ -4,7 +4,7 @@
 import type { Database } from '../../plugins/db/types.ts'
 import type { Sealer } from '../common/sealing.ts'
 import { toOutcome } from './answers.ts'
-import type { ClaimedDelivery } from './claims.ts'
+import { releaseClaim, type ClaimedDelivery } from './claims.ts'
 import { countFitting, toMessage, type Embed } from './discord-text.ts'
 import { addCounts, nothing, type OutboxCounts, type Outcome } from './outcome.ts'
 import { recordDeliveryResult } from './results.ts'
@@ -26,18 +26,22 @@ export interface Claim {
   readonly deliveries: readonly ClaimedDelivery[]
 }
 
-/** Those that were given up because the signal of `context.sending` said so are not recorded: they are the claim's, until it is released. */
+/** What is not sent, because the receiver wants no more for now or the signal of `context.sending` says so, is due again. */
 export async function deliver (context: DeliveryContext, { owner, deliveries }: Claim): Promise<OutboxCounts> {
   const [first] = deliveries
   const sealed = first && await findTarget(context.db, first.webhookId)
   if (sealed === undefined) return nothing // deleted meanwhile, and these were cancelled
   const target = open(context, sealed)
   if (target === undefined) return await giveUp(context, { owner, deliveries })
+  const rest = inMessages(target, deliveries)
   let counts = nothing
-  for (const together of inMessages(target, deliveries)) {
-    if (context.sending.signal?.aborted === true) break
-    counts = addCounts(counts, await deliverTogether(context, target, { owner, deliveries: together }))
+  for (let next = rest.shift(); next !== undefined; next = rest.shift()) {
+    const step = await deliverTogether(context, target, { owner, deliveries: next })
+    if (step.retry !== undefined) rest.unshift(...step.retry)
+    counts = addCounts(counts, step.counts)
+    if (step.isEnd) break
   }
+  if (rest.length > 0) await releaseClaim(context.db, { owner, deliveries: rest.flat() })
   return counts
 }
 
@@ -64,20 +68,24 @@ function inMessages ({ kind }: Target, deliveries: readonly ClaimedDelivery[]): 
   return messages
 }
 
-async function deliverTogether (context: DeliveryContext, target: Target, claim: Claim): Promise<OutboxCounts> {
-  const startedAt = context.now()
-  const begin = performance.now()
-  const outcome = await attempt(context, toRequest(target, claim.deliveries, startedAt))
-  if (outcome === undefined) return nothing
-  if (claim.deliveries.length > 1 && outcome.kind === 'failed' && outcome.status === 400) return await deliverSingly(context, target, claim)
-  return await recordDeliveryResult(context.db, { ...claim, outcome, startedAt, durationMs: performance.now() - begin }, context.now())
+interface Step {
+  readonly counts: OutboxCounts
+  /** Messages that are still to be sent. */
+  readonly retry?: ClaimedDelivery[][]
+  /** Nothing more for now. */
+  readonly isEnd: boolean
 }
 
-/** One of them is what Discord does not take; the others are not to suffer for it. */
-async function deliverSingly (context: DeliveryContext, target: Target, { owner, deliveries }: Claim): Promise<OutboxCounts> {
-  let counts = nothing
-  for (const delivery of deliveries) counts = addCounts(counts, await deliverTogether(context, target, { owner, deliveries: [delivery] }))
-  return counts
+async function deliverTogether (context: DeliveryContext, target: Target, claim: Claim): Promise<Step> {
+  const { owner, deliveries } = claim
+  const startedAt = context.now()
+  const begin = performance.now()
+  const outcome = await attempt(context, toRequest(target, deliveries, startedAt))
+  if (outcome === undefined) return { counts: nothing, retry: [[...deliveries]], isEnd: true }
+  // one of them is what Discord does not take; the others are not to suffer for it
+  if (deliveries.length > 1 && outcome.kind === 'failed' && outcome.status === 400) return { counts: nothing, retry: deliveries.map(delivery => [delivery]), isEnd: false }
+  const counts = await recordDeliveryResult(context.db, { owner, deliveries, outcome, startedAt, durationMs: performance.now() - begin }, context.now())
+  return { counts, isEnd: outcome.kind === 'gone' || outcome.kind === 'throttled' || (outcome.kind === 'delivered' && outcome.pauseMs !== undefined) }
 }
 
 /** Undefined: it was broken off by ourselves. */

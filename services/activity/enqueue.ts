@@ -6,6 +6,7 @@
 import type { Database } from '../../plugins/db/types.ts'
 import { toText } from '../common/columns.ts'
 import { newId } from '../common/ids.ts'
+import { nameItems } from './item-names.ts'
 import { renderPayload, type ToldEvent, type WebhookKind } from './payload.ts'
 
 type Db = Pick<Database, 'prepare' | 'notify' | 'tx'>
@@ -61,7 +62,7 @@ async function toTold (db: Db, { groupId, eventId, type, groupSeq, memberId, occ
     type,
     groupSeq,
     occurredAt,
-    data,
+    data: await nameItems(db, data),
     group: { id: groupId, name: toText(group?.name) },
     member: memberId === null || member === undefined ? null : { id: memberId, name: toText(member.display_name) }
   }

@@ -3,7 +3,7 @@
  *
  * What is kept true: at most 20 kB. Receivers of their own get the form of Standard Webhooks (`{ type, timestamp, data }`), Discord an embed.
  */
-import { escapeMarkdown, makeEmbed } from './discord-text.ts'
+import { cut, escapeMarkdown, makeEmbed } from './discord-text.ts'
 
 export const webhookKinds = ['discord', 'generic'] as const
 export type WebhookKind = typeof webhookKinds[number]
@@ -22,6 +22,7 @@ export interface ToldEvent {
 const MOST_BYTES = 20_000
 /** Of a list in the text of a message. */
 const MOST_LISTED = 10
+const LONGEST_VALUE = 200
 
 export function renderPayload (kind: WebhookKind, event: ToldEvent): string {
   return kind === 'discord' ? JSON.stringify(toEmbed(event)) : renderGeneric(event)
@@ -36,7 +37,7 @@ function renderGeneric ({ id, type, groupSeq, occurredAt, group, member, data }:
 function toEmbed ({ type, occurredAt, group, member, data }: ToldEvent): object {
   const name = member?.name ?? 'Somebody'
   const title = (titles[type] ?? titles.other ?? '%s').replace('%s', () => escapeMarkdown(name))
-  const lines = Object.entries(data).filter(([, value]) => value !== member?.name).map(([key, value]) => `${escapeMarkdown(toWords(key))}: ${describe(value)}`)
+  const lines = Object.entries(data).filter(([, value]) => isSaid(value) && value !== member?.name).map(([key, value]) => `${escapeMarkdown(toWords(key))}: ${describe(value)}`)
   return makeEmbed({ title, description: lines.join('\n'), at: occurredAt, footer: group.name })
 }
 
@@ -59,13 +60,18 @@ function toWords (key: string): string {
   return key.replace(/[A-Z]/g, letter => ` ${letter.toLowerCase()}`)
 }
 
+/** Nothing is not worth a line. */
+function isSaid (value: unknown): boolean {
+  return value !== null && value !== 0 && !(Array.isArray(value) && value.length === 0)
+}
+
 function describe (value: unknown): string {
   if (Array.isArray(value)) {
     const more = value.length > MOST_LISTED ? ` and ${value.length - MOST_LISTED} more` : ''
     return value.slice(0, MOST_LISTED).map(describe).join(', ') + more
   }
-  if (typeof value !== 'object' || value === null) return escapeMarkdown(String(value)).slice(0, 200)
+  if (typeof value !== 'object' || value === null) return cut(escapeMarkdown(String(value)), LONGEST_VALUE)
   const { name, quantity } = value as { name?: unknown, quantity?: unknown }
   if (typeof name === 'string') return typeof quantity === 'number' ? `${escapeMarkdown(name)} × ${quantity}` : escapeMarkdown(name)
-  return escapeMarkdown(JSON.stringify(value)).slice(0, 200)
+  return cut(escapeMarkdown(JSON.stringify(value)), LONGEST_VALUE)
 }

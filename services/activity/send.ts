@@ -63,7 +63,10 @@ export async function send ({ url: text, headers, body }: Message, { allowLoopba
 async function exchange (request: ReturnType<typeof httpRequest>, body: string): Promise<Reply> {
   const { promise, resolve, reject } = Promise.withResolvers<Reply>()
   request.on('error', reject)
+  const onClose = (): void => { reject(new SendFailure('the connection was closed')) } // without an answer that is one, as 101
+  request.on('close', onClose)
   request.on('response', response => {
+    request.off('close', onClose)
     readBeginning(response).then(text => { resolve({ status: response.statusCode ?? 0, headers: response.headers, text }) }, reject)
   })
   request.end(body)

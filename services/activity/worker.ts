@@ -8,8 +8,8 @@ import { randomUUID } from 'node:crypto'
 import type { Database, Listener, Log } from '../../plugins/db/types.ts'
 import { errorKind } from '../../plugins/errors.ts'
 import type { VaultContext } from '../common/context.ts'
-import { claimDueDeliveries, MOST_CLAIMED, releaseClaim } from './claims.ts'
-import { deliver, type Claim, type DeliveryContext } from './deliver.ts'
+import { claimDueDeliveries, MOST_CLAIMED } from './claims.ts'
+import { deliver, type DeliveryContext } from './deliver.ts'
 import { OUTBOX_CHANNEL } from './enqueue.ts'
 import { addCounts, nothing, type OutboxCounts } from './outcome.ts'
 import type { SendOptions } from './send.ts'
@@ -35,20 +35,12 @@ function toDelivery (db: Database, { sealer, now, settings }: OutboxContext, sen
   return { db, sealer, now, sending: { allowLoopback: settings.devTools, ...sending } }
 }
 
-/** Claims, and begins to deliver: one promise for each webhook. What is not delivered when its promise settles is released. */
+/** Claims, and begins to deliver: one promise for each webhook. */
 async function startPass (delivery: DeliveryContext, max: number): Promise<{ claimed: number, deliveries: Array<Promise<OutboxCounts>> }> {
   const owner = randomUUID()
   const rows = await claimDueDeliveries(delivery.db, { owner, max }, delivery.now())
   const byWebhook = [...Map.groupBy(rows, row => row.webhookId).values()]
-  return { claimed: rows.length, deliveries: byWebhook.map(async rows => await deliverOrRelease(delivery, { owner, deliveries: rows })) }
-}
-
-async function deliverOrRelease (delivery: DeliveryContext, claim: Claim): Promise<OutboxCounts> {
-  try {
-    return await deliver(delivery, claim)
-  } finally {
-    if (delivery.sending.signal?.aborted === true) await releaseClaim(delivery.db, claim)
-  }
+  return { claimed: rows.length, deliveries: byWebhook.map(async rows => await deliver(delivery, { owner, deliveries: rows })) }
 }
 
 export class OutboxWorker {

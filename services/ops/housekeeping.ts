@@ -89,12 +89,12 @@ async function sweep (db: Db, { find, remove, before }: Broom, signal: AbortSign
   return removed
 }
 
-/** Looks every ten minutes, and soon after the start. Answers how to end it. */
-export function startHousekeeping (db: Db, { now, log }: { now: () => number, log: Log }): () => Promise<void> {
+/** Looks every ten minutes, and soon after the start (`firstMs`). Answers how to end it. */
+export function startHousekeeping (db: Db, { now, log }: { now: () => number, log: Log }, { firstMs = FIRST_MS } = {}): () => Promise<void> {
   const abort = new AbortController()
   let under: Promise<void> = Promise.resolve()
   const look = (): void => { under = under.then(async () => { await lookOnce(db, { now, log, signal: abort.signal }) }) }
-  const first = setTimeout(look, FIRST_MS)
+  const first = setTimeout(look, firstMs)
   const timer = setInterval(look, INTERVAL_MS)
   for (const each of [first, timer]) each.unref()
   return async () => {

@@ -5,11 +5,11 @@ import { newId } from '../../../services/common/ids.ts'
 import { lockGroup } from '../../../services/groups/lock.ts'
 import { findFeatures } from '../../../services/ops/features.ts'
 import { getFeatureFlags, setFeatureFlag } from '../../../services/ops/flags.ts'
-import { keepHouse } from '../../../services/ops/housekeeping.ts'
+import { keepHouse, startHousekeeping } from '../../../services/ops/housekeeping.ts'
 import { probeDatabase } from '../../../services/ops/probe.ts'
 import { healthRoutes } from '../../../services/ops/routes/health.ts'
 import { startPlugins } from '../../helper/app.ts'
-import { engines, openUrl } from '../../helper/db.ts'
+import { deferred, engines, openUrl } from '../../helper/db.ts'
 import { failing } from './outbox-world.ts'
 import { startWorld } from './world.ts'
 
@@ -82,7 +82,9 @@ for (const engine of engines) {
       const insertDelivery = db.prepare(`INSERT INTO outbox (id, group_id, webhook_id, event_id, event_type, group_seq, payload, status, attempts, throttles, next_attempt_at, created_at) VALUES (?, ?, 'w', ?, 'death', 1, '{}', ?, 0, 0, ?, 0)`)
       for (const status of ['delivered', 'dead', 'cancelled', 'pending']) await insertDelivery.run(status, groupId, status, status, begin)
       await db.prepare(`INSERT INTO outbox_attempts (outbox_id, n, started_at, duration_ms) VALUES ('dead', 1, 0, 1)`).run()
-      for (let i = 0; i < 450; i++) await db.prepare(`INSERT INTO idempotency_keys (scope, key, request_hash, state, created_at, expires_at) VALUES ('s', ?, 'h', 'done', 0, ?)`).run(String(i), begin)
+      await db.tx(async () => {
+        for (let i = 0; i < 450; i++) await db.prepare(`INSERT INTO idempotency_keys (scope, key, request_hash, state, created_at, expires_at) VALUES ('s', ?, 'h', 'done', 0, ?)`).run(String(i), begin)
+      })
       await db.prepare(`INSERT INTO pairings (id, device_code_hash, user_code, status, label, plugin_name, plugin_version, interval_s, next_poll_at, expires_at, created_at) VALUES ('p', 'h', 'c', 'pending', 'l', 'n', 'v', 5, 0, ?, 0)`).run(begin)
 
       t.strictSame(await keepHouse(db, begin), {}, 'nothing yet')
@@ -100,6 +102,20 @@ for (const engine of engines) {
     })
   })
 }
+
+void t.test('the housekeeping begins by itself, and outlives a failure', async t => {
+  const world = await startWorld(t, 'sqlite')
+  await world.db.prepare(`INSERT INTO pairings (id, device_code_hash, user_code, status, label, plugin_name, plugin_version, interval_s, next_poll_at, expires_at, created_at) VALUES ('p', 'h', 'c', 'pending', 'l', 'n', 'v', 5, 0, 0, 0)`).run()
+  const alive = setInterval(() => {}, 60_000) // which the housekeeping does not keep a process
+  t.teardown(() => { clearInterval(alive) })
+  for (const [db, message] of [[failing(world.db, /app_meta/), 'the housekeeping failed; it is tried again in ten minutes'], [world.db, 'what has had its time is forgotten']] as const) {
+    const said = deferred<string>()
+    const say = (_: object, message: string): void => { said.resolve(message) }
+    const stop = startHousekeeping(db, { now: () => world.clock.now, log: { info: say, warn: say, error: say } }, { firstMs: 0 })
+    t.equal(await said.promise, message)
+    await stop()
+  }
+})
 
 void t.test('it is not ready without its database, and when it is ending', async t => {
   const app = await startPlugins(t, 'sqlite', {}, { return503OnClosing: false })

@@ -54,6 +54,21 @@ for (const engine of engines) {
       t.match(await world.run(), { claimed: 0 })
     })
 
+    await t.test('items are called by their names', async t => {
+      await db.exec(`INSERT INTO catalog_snapshots (id, source, content_hash, item_count, status, note, created_by, created_at) VALUES ('cat', 's', 'h', 1, 'ready', '', 'test', 0);
+        INSERT INTO catalog_items (snapshot_id, item_id, name, name_norm, examine, members, value, icon_key, tradeable) VALUES ('cat', 995, 'Coins', 'coins', '', 0, 1, 'c', 0);
+        INSERT INTO catalog_active (id, snapshot_id, version, changed_at, changed_by, reason) VALUES (1, 'cat', 1, 0, 'test', '')`)
+      await world.webhook('generic')
+      await world.webhook('discord', { alone: false })
+      await world.happen({ type: 'storage.changed', data: { deposits: [{ itemId: 995, quantity: 5 }, { itemId: 7, quantity: 1 }], withdrawals: [], more: 0 } })
+      await world.run()
+      const bodies = receiver.take().sort((a, b) => a.path < b.path ? -1 : 1).map(({ body }) => JSON.parse(body) as object)
+      t.match(bodies, [
+        { embeds: [{ title: 'Ann used the shared storage', description: 'deposits: Coins × 5, Item \\#7 × 1' }] },
+        { data: { details: { deposits: [{ itemId: 995, quantity: 5, name: 'Coins' }, { itemId: 7, quantity: 1, name: 'Item #7' }], withdrawals: [] } } }
+      ])
+    })
+
     await t.test('too much to tell is left out', async t => {
       await world.webhook('generic')
       await world.happen({ data: { text: 'ä'.repeat(15_000) } })
@@ -186,6 +201,19 @@ for (const engine of engines) {
       receiver.answerWith(200)
     })
 
+    await t.test('a receiver that has enough gets no more of what was claimed', async t => {
+      for (const [status, headers, left] of [[429, { 'retry-after': '5' }, ['pending', 'pending', 'pending']], [404, {}, ['dead', 'cancelled', 'cancelled']], [200, { 'x-ratelimit-remaining': '0', 'x-ratelimit-reset-after': '5' }, ['delivered', 'pending', 'pending']]] as const) {
+        await world.webhook('discord')
+        let n = 0
+        receiver.answer = (_, reply) => { reply.writeHead(n++ === 0 ? 400 : status, headers).end('{}') }
+        for (let i = 0; i < 3; i++) await world.happen()
+        await world.run()
+        t.strictSame((await world.outbox()).map(row => row.status), left)
+        t.equal(receiver.take().length, 2, 'the three, and the first')
+      }
+      receiver.answerWith(200)
+    })
+
     await t.test('long texts are sent in as many messages as they need', async t => {
       await world.webhook('discord')
       for (let i = 0; i < 6; i++) await world.happen({ data: { a: 'x'.repeat(900), b: ['y'.repeat(900)], c: 'z'.repeat(3000), d: '_'.repeat(900), e: 1, ...Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`n${n}`, 'w'.repeat(190)])) } })
@@ -200,15 +228,19 @@ for (const engine of engines) {
       receiver.answer = (_, reply) => { reply.writeHead(200).write('x'.repeat(100_000)) }
       await world.happen()
       t.match(await world.run(), { delivered: 1 })
-      receiver.answer = (_, reply) => { reply.destroy() }
-      await world.happen()
-      t.match(await world.run(), { retried: 1 })
-      t.match((await world.outbox())[1], { last_status: null, last_error: 'the connection was closed' })
+      const breaks: Array<typeof receiver.answer> = [(_, reply) => { reply.destroy() }, (_, reply) => { reply.socket?.end('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: x\r\n\r\n') }]
+      for (const answer of breaks) {
+        receiver.answer = answer
+        await db.exec('DELETE FROM outbox')
+        await world.happen()
+        t.match(await world.run(), { retried: 1 })
+        t.match(await world.outbox(), [{ last_status: null, last_error: 'the connection was closed' }])
+      }
       receiver.answerWith(200)
       await db.prepare(`UPDATE webhooks SET url_enc = 'other.AAAA'`).run()
       clock.now += MINUTE
       t.match(await world.run(), { retried: 1 })
-      t.match((await world.outbox())[1], { last_error: 'the key that its URL was sealed with is gone: make the webhook anew' })
+      t.match(await world.outbox(), [{ last_error: 'the key that its URL was sealed with is gone: make the webhook anew' }])
       receiver.take()
     })
 
