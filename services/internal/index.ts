@@ -4,12 +4,14 @@ import { errorKind } from '../../plugins/errors.ts'
 import type { VaultContext } from '../common/context.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { outboxRoute } from './routes/outbox.ts'
+import { resetRoute } from './routes/reset.ts'
 import { markEnvironment } from './store/environment.ts'
 
 export default async function internal (app: FastifyInstance, context: VaultContext): Promise<void> {
   await mark(app, context)
   metricsRoute(app, context)
   outboxRoute(app, context)
+  resetRoute(app, context)
 }
 
 /** None in a database that can only be read. */
