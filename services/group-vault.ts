@@ -17,9 +17,11 @@ import { documentRoutes } from './common/openapi.ts'
 import rateLimits from './common/rate-limits.ts'
 import { validateStrictly } from './common/route.ts'
 import { Sealer } from './common/sealing.ts'
+import demo from './demo/index.ts'
 import groupAccess from './groups/access.ts'
 import groups from './groups/index.ts'
 import internal from './internal/index.ts'
+import routeCounts from './internal/route-counts.ts'
 import ops from './ops/index.ts'
 import { findKeys } from './ops/keys.ts'
 import pages from './pages/index.ts'
@@ -32,18 +34,22 @@ export interface GroupVaultOptions {
   readonly now?: () => number
   /** How many times as many requests as the rate limits say. Default: 1. */
   readonly rateLimitFactor?: number
+  /** Make the demo group when the app begins to listen, and let it live; only with VAULT_DEV_TOOLS. Default: true. */
+  readonly hasDemo?: boolean
 }
 
 const services: ReadonlyArray<FastifyPluginAsync<VaultContext>> = [auth, groups, sync, vault, activity, catalog, billing, ops, internal, pages]
 
-export default async function groupVault (app: FastifyInstance, { now = Date.now, rateLimitFactor = 1 }: GroupVaultOptions): Promise<void> {
+export default async function groupVault (app: FastifyInstance, { now = Date.now, rateLimitFactor = 1, hasDemo = true }: GroupVaultOptions): Promise<void> {
   const settings = readSettings(app.config.own)
   const context: VaultContext = { settings, now, log: app.log, sealer: new Sealer(settings.keys ?? await findKeys(app.db)) }
   app.setErrorHandler(answerError)
   validateStrictly(app)
+  await app.register(routeCounts)
   await app.register(rateLimits, { factor: rateLimitFactor })
   await app.register(access, context)
   await app.register(groupAccess, context)
   await documentRoutes(app)
+  if (hasDemo && settings.devTools) await app.register(demo, context)
   for (const service of services) await app.register(service, context)
 }

@@ -3,6 +3,8 @@ import type { Database } from '../../plugins/db/types.ts'
 import { toNumber } from '../common/columns.ts'
 import { newId } from '../common/ids.ts'
 import { tellGroup } from '../groups/lock.ts'
+import { enqueueDeliveries, type NewDeliveries } from './enqueue.ts'
+import type { WebhookKind } from './payload.ts'
 
 type Db = Pick<Database, 'prepare' | 'notify' | 'tx'>
 
@@ -28,14 +30,33 @@ const insert = `
   ON CONFLICT DO NOTHING RETURNING group_seq`
 
 /** Inside a transaction that has the lock of the group (or has just made it). Undefined: the plugin has reported this event before, and nothing was done. */
-export async function appendActivity (db: Db, { groupId, type, memberId, data, sourceEventId, occurredAt }: NewEvent, now: number): Promise<{ id: string, groupSeq: number } | undefined> {
+export async function appendActivity (db: Db, event: NewEvent, now: number): Promise<{ id: string, groupSeq: number } | undefined> {
   return await db.tx(async () => {
-    const id = newId('event')
-    const row = await db.prepare(insert).get({
-      id, group: groupId, type, member: memberId ?? null, data: JSON.stringify(data), source: sourceEventId === undefined ? 'app' : 'plugin', sourceEventId: sourceEventId ?? null, occurredAt: occurredAt ?? now, now
-    })
-    if (row === undefined) return undefined
-    await tellGroup(db, { groupId, kind: 'activity' })
-    return { id, groupSeq: toNumber(row.group_seq) }
+    const appended = await insertEvent(db, event, now)
+    if (appended !== undefined) await enqueueDeliveries(db, toDeliveries(event, appended, now), now)
+    return appended
   }, { propagation: 'mandatory' })
+}
+
+/** An event `webhook.test`, for this webhook alone. Answers the id of the delivery. As `appendActivity`. */
+export async function appendTest (db: Db, { groupId, webhook }: { groupId: string, webhook: { id: string, kind: WebhookKind, label: string } }, now: number): Promise<string> {
+  const event = { groupId, type: 'webhook.test', data: { webhook: webhook.label } } as const
+  const appended = await insertEvent(db, event, now)
+  const [deliveryId] = appended === undefined ? [] : await enqueueDeliveries(db, toDeliveries(event, appended, now), now, { only: webhook })
+  if (deliveryId === undefined) throw new Error('an event of the app itself is never one that was reported before')
+  return deliveryId
+}
+
+async function insertEvent (db: Db, { groupId, type, memberId, data, sourceEventId, occurredAt }: NewEvent, now: number): Promise<{ id: string, groupSeq: number } | undefined> {
+  const id = newId('event')
+  const row = await db.prepare(insert).get({
+    id, group: groupId, type, member: memberId ?? null, data: JSON.stringify(data), source: sourceEventId === undefined ? 'app' : 'plugin', sourceEventId: sourceEventId ?? null, occurredAt: occurredAt ?? now, now
+  })
+  if (row === undefined) return undefined
+  await tellGroup(db, { groupId, kind: 'activity' })
+  return { id, groupSeq: toNumber(row.group_seq) }
+}
+
+function toDeliveries ({ groupId, type, memberId, data, occurredAt }: NewEvent, { id, groupSeq }: { id: string, groupSeq: number }, now: number): NewDeliveries {
+  return { groupId, eventId: id, type, groupSeq, memberId: memberId ?? null, occurredAt: occurredAt ?? now, data }
 }

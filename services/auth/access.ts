@@ -33,7 +33,7 @@ type Hook = (request: FastifyRequest, reply: FastifyReply) => Promise<void>
 export interface Access {
   /** Takes the session if there is one. Throws `CSRF` as `signedIn` does. */
   readonly anybody: Hook
-  /** Throws `UNAUTHENTICATED`; `CSRF` for a change from elsewhere. */
+  /** Throws `UNAUTHENTICATED`; `CSRF` for a change from elsewhere; `RATE_LIMITED` for more than 60 changes in a minute. */
   readonly signedIn: Hook
   /** As `signedIn`; throws `FORBIDDEN` for who does not operate the app. */
   readonly operator: Hook
@@ -95,19 +95,22 @@ async function accessPlugin (app: FastifyInstance, context: VaultContext): Promi
     })
   }
 
-  async function signedIn (request: FastifyRequest): Promise<void> {
+  const limitWrites = app.limitTo({ max: 60, seconds: 60, by: ({ session }) => session?.userId })
+
+  async function signedIn (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     await anybody(request)
     if (request.session === null) throw new Unauthenticated()
+    if (!SAFE_METHODS.has(request.method)) await limitWrites(request, reply)
   }
 
   app.decorate('access', {
     anybody,
     signedIn,
-    operator: async request => {
-      await signedIn(request)
+    operator: async (request, reply) => {
+      await signedIn(request, reply)
       if (!sessionOf(request).isOperator) throw new Forbidden('an operator of the app')
     }
   } satisfies Access)
 }
 
-export default fastifyPlugin(accessPlugin, { name: 'vault-access', fastify: '5.x' })
+export default fastifyPlugin(accessPlugin, { name: 'vault-access', dependencies: ['vault-rate-limits'], fastify: '5.x' })

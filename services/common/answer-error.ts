@@ -20,11 +20,11 @@ export const ErrorAnswer = Type.Object({
 
 export function answerError (error: FastifyError, request: FastifyRequest, reply: FastifyReply): void {
   const told = translate(error)
-  const { statusCode = 500, code, message, details } = told
+  const { statusCode = 500, code, wireCode = code.slice(PREFIX.length), message, details } = told
   if (statusCode >= 500) request.log[errorKind(error) === 'aborted' ? 'info' : 'error']({ err: error, route: request.routeOptions.url }, 'a request failed')
   if (statusCode === 503 && !reply.hasHeader('retry-after')) reply.header('retry-after', '1')
   reply.code(statusCode).type('application/json; charset=utf-8')
-    .send({ error: { code: code.slice(PREFIX.length), message, ...(details && { details }), requestId: request.id } })
+    .send({ error: { code: wireCode, message, ...(details && { details }), requestId: request.id } })
 }
 
 export function answerNotFound (request: FastifyRequest, reply: FastifyReply): void {
@@ -32,7 +32,7 @@ export function answerNotFound (request: FastifyRequest, reply: FastifyReply): v
 }
 
 /** One of ours for anything that a request can fail with. */
-function translate (error: FastifyError): VaultError {
+export function translate (error: FastifyError): VaultError {
   if (error.code?.startsWith(PREFIX) === true) return error
   if (error.validation !== undefined) return validationError(error)
   if (isUnavailable(error)) return new DbUnavailable()

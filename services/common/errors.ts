@@ -7,7 +7,11 @@ import createError, { type FastifyError } from '@fastify/error'
 /** What an answer says beside code and message. */
 export type Details = Readonly<Record<string, unknown>>
 
-export interface VaultError extends FastifyError { readonly details?: Details }
+export interface VaultError extends FastifyError {
+  readonly details?: Details
+  /** What clients see as the code, where another standard says what that is. Default: the code without its first part. */
+  readonly wireCode?: string
+}
 
 const AREA = 'VAULT'
 export const PREFIX = `TDM_ERR_${AREA}_`

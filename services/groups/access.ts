@@ -36,6 +36,9 @@ declare module 'fastify' {
   }
 }
 
+/** How often one plugin may ask: so often, and so many at once. */
+export const PLUGIN_LIMIT = { max: 15, seconds: 5 } as const
+
 const groupId = new RegExp(idPattern('group'))
 
 /** Of a request whose route asked for one. */
@@ -72,8 +75,7 @@ async function groupAccess (app: FastifyInstance, { now }: VaultContext): Promis
     else if (!groupId.test(id) || !await app.db.outsideTx(async () => await isDemoGroup(app.db, id))) throw session === null ? new Unauthenticated() : new NotFound('group')
   }
 
-  // so often, and so many at once
-  const limitPlugin = app.limitTo({ max: 15, seconds: 5, by: ({ device }) => device?.tokenId })
+  const limitPlugin = app.limitTo({ ...PLUGIN_LIMIT, by: ({ device }) => device?.tokenId })
 
   async function plugin (request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const [, token = ''] = /^Bearer +(\S+) *$/i.exec(request.headers.authorization ?? '') ?? []

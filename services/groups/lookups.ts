@@ -1,6 +1,6 @@
 /** Who a request acts for in a group: a member by session, or by the token of a plugin. One look each, outside of the request's transaction. */
 import type { Database, Row } from '../../plugins/db/types.ts'
-import { toNumberOrNull, toText } from '../common/columns.ts'
+import { toNumberOrNull, toText, toTextOrNull } from '../common/columns.ts'
 import { sha256 } from '../common/secrets.ts'
 
 type Db = Pick<Database, 'prepare'>
@@ -23,6 +23,14 @@ export interface Device {
   readonly userId: string
   readonly pluginVersion: string
   readonly lastUsedAt: number | null
+  /** Of the member: as others see it. */
+  readonly presence: Presence
+}
+
+export interface Presence {
+  readonly seenAt: number | null
+  readonly world: number | null
+  readonly activity: string | null
 }
 
 const membership = `
@@ -40,7 +48,8 @@ export async function isDemoGroup (db: Db, groupId: string): Promise<boolean> {
 }
 
 const device = `
-  SELECT plugin_tokens.id, plugin_tokens.group_id, plugin_tokens.member_id, plugin_tokens.user_id, plugin_tokens.plugin_version, plugin_tokens.last_used_at
+  SELECT plugin_tokens.id, plugin_tokens.group_id, plugin_tokens.member_id, plugin_tokens.user_id, plugin_tokens.plugin_version, plugin_tokens.last_used_at,
+    members.last_seen_at, members.last_world, members.last_activity
   FROM plugin_tokens JOIN members ON members.id = plugin_tokens.member_id JOIN groups ON groups.id = plugin_tokens.group_id
   WHERE plugin_tokens.token_hash = :hash AND plugin_tokens.revoked_at IS NULL AND (plugin_tokens.expires_at IS NULL OR plugin_tokens.expires_at > :now)
     AND members.left_at IS NULL AND groups.deleted_at IS NULL`
@@ -58,7 +67,8 @@ function toDevice (row: Row): Device {
     memberId: toText(row.member_id),
     userId: toText(row.user_id),
     pluginVersion: toText(row.plugin_version),
-    lastUsedAt: toNumberOrNull(row.last_used_at)
+    lastUsedAt: toNumberOrNull(row.last_used_at),
+    presence: { seenAt: toNumberOrNull(row.last_seen_at), world: toNumberOrNull(row.last_world), activity: toTextOrNull(row.last_activity) }
   }
 }
 

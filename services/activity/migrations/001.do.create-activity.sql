@@ -16,6 +16,7 @@ CREATE TABLE activity_events (
 CREATE UNIQUE INDEX activity_events_seq ON activity_events (group_id, group_seq);
 CREATE UNIQUE INDEX activity_events_source ON activity_events (member_id, source_event_id) WHERE source_event_id IS NOT NULL;
 CREATE INDEX activity_events_type ON activity_events (group_id, type, group_seq);
+CREATE INDEX activity_events_created ON activity_events (group_id, created_at); -- for the end of their days
 
 CREATE TABLE webhooks (
   id TEXT PRIMARY KEY,
@@ -25,7 +26,8 @@ CREATE TABLE webhooks (
   url_enc TEXT NOT NULL,
   url_hint TEXT NOT NULL, -- host and the last four characters
   secret_enc TEXT, -- generic ones sign
-  prev_secret_enc TEXT, -- while receivers change over
+  prev_secret_enc TEXT, -- while receivers change over,
+  prev_secret_until BIGINT, -- which ends then
   events TEXT NOT NULL, -- JSON
   enabled INTEGER NOT NULL CHECK (enabled IN (0, 1)),
   disabled_reason TEXT,
@@ -42,11 +44,13 @@ CREATE TABLE outbox (
   group_id TEXT NOT NULL REFERENCES groups (id),
   webhook_id TEXT NOT NULL, -- may be deleted before its deliveries
   event_id TEXT NOT NULL,
+  event_type TEXT NOT NULL,
+  group_seq BIGINT NOT NULL, -- of the event: the order of first attempts
   payload TEXT NOT NULL, -- JSON, as of the event
   status TEXT NOT NULL CHECK (status IN ('pending', 'sending', 'delivered', 'dead', 'cancelled')),
   attempts BIGINT NOT NULL,
   throttles BIGINT NOT NULL, -- answers "too many": not counted as attempts
-  next_attempt_at BIGINT NOT NULL,
+  next_attempt_at BIGINT NOT NULL, -- of one that is over: when it ended
   lease_owner TEXT,
   lease_until BIGINT,
   last_status BIGINT,
@@ -56,11 +60,12 @@ CREATE TABLE outbox (
 );
 CREATE UNIQUE INDEX outbox_event ON outbox (webhook_id, event_id);
 CREATE INDEX outbox_due ON outbox (status, next_attempt_at);
+CREATE INDEX outbox_sending ON outbox (webhook_id) WHERE status = 'sending'; -- few, at any time
 CREATE INDEX outbox_webhook ON outbox (webhook_id, created_at);
 CREATE INDEX outbox_group ON outbox (group_id, status);
 
 CREATE TABLE outbox_attempts (
-  outbox_id TEXT NOT NULL REFERENCES outbox (id),
+  outbox_id TEXT NOT NULL REFERENCES outbox (id) ON DELETE CASCADE,
   n BIGINT NOT NULL,
   started_at BIGINT NOT NULL,
   duration_ms BIGINT NOT NULL,

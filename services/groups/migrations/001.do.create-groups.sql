@@ -38,7 +38,9 @@ CREATE TABLE members (
   left_at BIGINT,
   last_sync_at BIGINT,
   last_world INTEGER,
-  last_seen_at BIGINT
+  last_activity TEXT, -- what the plugin says the player does
+  last_seen_at BIGINT,
+  clock_offset_ms BIGINT -- how far the plugin's clock was ahead when its session began; null: there was none
 );
 CREATE UNIQUE INDEX members_user_in_group ON members (group_id, user_id) WHERE left_at IS NULL AND user_id IS NOT NULL;
 CREATE UNIQUE INDEX members_character ON members (group_id, character_norm) WHERE left_at IS NULL AND character_norm IS NOT NULL;

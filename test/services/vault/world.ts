@@ -18,6 +18,8 @@ export interface WorldOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Default: 1000, so that only tests of the limits meet them. */
   readonly rateLimitFactor?: number
+  /** The demo group, if it listens. Default: false. */
+  readonly hasDemo?: boolean
   /** A database that is there already, as for a second process. Default: a fresh one. */
   readonly url?: string
 }
@@ -41,12 +43,12 @@ export interface Answer<T> { readonly status: number, readonly headers: Readonly
 /** Whatever JSON holds. A test that needs more than to compare it names the form: `ask<{ id: string }>(…)`. */
 export interface Json { readonly [name: string]: Json }
 
-export async function startWorld (t: Test, engine: EngineName, { env = {}, rateLimitFactor = 1000, url }: WorldOptions = {}): Promise<World> {
+export async function startWorld (t: Test, engine: EngineName, { env = {}, rateLimitFactor = 1000, hasDemo = false, url }: WorldOptions = {}): Promise<World> {
   const address = url ?? await freshUrl(t, engine)
   const clock = { now: Date.now() }
   const app = Fastify()
   t.teardown(async () => { await app.close() })
-  await app.register(fastifyPlugin(application), { env: { DATABASE_URL: address, ...env }, vault: { now: () => clock.now, rateLimitFactor } })
+  await app.register(fastifyPlugin(application), { env: { DATABASE_URL: address, ...env }, vault: { now: () => clock.now, rateLimitFactor, hasDemo } })
   await app.ready()
   return new World(app, address, clock)
 }

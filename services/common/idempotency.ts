@@ -1,0 +1,109 @@
+/**
+ * Requests that a client may send twice without having done twice what they ask for: by the header Idempotency-Key. Store: no Fastify.
+ *
+ * A key is claimed, the work is done, and its answer is kept; for 24 hours whoever comes with the same key and the same request gets that answer. The key belongs to a scope: who
+ * asks, and for what.
+ *
+ *      claim ──(COMMIT)──▶ started ── work + answer ──(COMMIT)──▶ done ── 24 h ──▶ free
+ *                             │ work failed, or 60 s
+ *                             └──────────▶ free
+ *
+ * Which transaction, and why:
+ *  1. The claim is committed on its own, before the work begins. In the transaction of the work nobody else would see it until that ends: on PostgreSQL the second request would wait
+ *     for the first inside of its INSERT, on SQLite for the writer, and neither could be told that the first is under way.
+ *  2. The work and its answer are one transaction: an answer is kept if and only if the work is committed. It is not the request's own, so that it has ended, one way or the other,
+ *     before the claim is given back. Therefore a route calls this before any other statement: on SQLite the request would hold the writer that the claim waits for.
+ *  3. What fails is not kept: the claim is given back, apart from the limits of the request, since that may be over because its client has left. If even that fails, or the process is
+ *     gone, the claim can be taken over 60 seconds later.
+ *  4. Who was taken over and is still at work cannot commit: the answer is kept under the very claim that was made, `created_at` tells, or the transaction fails.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import type { Database } from '../../plugins/db/types.ts'
+import { toNumber, toText } from './columns.ts'
+import { IdempotencyInProgress, IdempotencyMismatch } from './errors.ts'
+import { sha256 } from './secrets.ts'
+
+type Db = Pick<Database, 'prepare' | 'tx' | 'outsideTx'>
+
+export const KEPT_MS = 86_400_000
+export const ABANDONED_MS = 60_000
+
+export interface IdempotentRequest {
+  /** Who asks, and for what: `usr_… POST /groups`. */
+  readonly scope: string
+  /** Undefined: the client sent none, and the work is just done. */
+  readonly key: string | undefined
+  /** Whatever makes it this request and no other: path and body. */
+  readonly request: unknown
+}
+
+export interface KeptAnswer<B> { readonly status: number, readonly body: B }
+
+export interface IdempotentOptions {
+  /**
+   * False for work that asks somebody else, since nothing may wait for an answer in a transaction: it does its own, and has to be such that to do it again does no harm if the
+   * process dies before the answer is kept. Default: true.
+   */
+  readonly inTx?: boolean
+}
+
+/**
+ * Does the work once for a key. Only the answer of work that succeeds is kept.
+ * Throws `IDEMPOTENCY_MISMATCH` for the key of another request, `IDEMPOTENCY_IN_PROGRESS` while the first is under way, and what the work throws.
+ */
+export async function withIdempotency<B> (db: Db, asked: IdempotentRequest, now: number, work: () => Promise<KeptAnswer<B>>, { inTx = true }: IdempotentOptions = {}): Promise<KeptAnswer<B> & { readonly isRepeated: boolean }> {
+  return await db.outsideTx(async () => {
+    const run = async <T>(fn: () => Promise<T>): Promise<T> => inTx ? await db.tx(fn, { retry: 3 }) : await fn()
+    const { scope, key } = asked
+    if (key === undefined) return { ...await run(work), isRepeated: false }
+    const claim = { scope, key, hash: sha256(JSON.stringify(asked.request)), now }
+    if (!await claimKey(db, claim)) return { ...await findAnswer<B>(db, claim), isRepeated: true }
+    try {
+      const answer = await run(async () => {
+        const done = await work()
+        await completeKey(db, claim, done)
+        return done
+      })
+      return { ...answer, isRepeated: false }
+    } catch (error) {
+      await apart(async () => { await releaseKey(db, claim) }).catch(() => {}) // it is free in 60 s; what has failed is told
+      throw error
+    }
+  })
+}
+
+/** Runs what has nothing to do with the request that it is called in. */
+const apart = AsyncLocalStorage.snapshot()
+
+interface Claim { readonly scope: string, readonly key: string, readonly hash: string, readonly now: number }
+
+const insertClaim = `
+  INSERT INTO idempotency_keys (scope, key, request_hash, state, status, response, created_at, expires_at)
+  VALUES (:scope, :key, :hash, 'started', NULL, NULL, :now, :expiresAt)
+  ON CONFLICT (scope, key) DO UPDATE SET
+    request_hash = excluded.request_hash, state = 'started', status = NULL, response = NULL, created_at = excluded.created_at, expires_at = excluded.expires_at
+  WHERE idempotency_keys.expires_at <= excluded.created_at
+    OR (idempotency_keys.state = 'started' AND idempotency_keys.created_at <= :abandonedAt AND idempotency_keys.request_hash = excluded.request_hash)
+  RETURNING key`
+
+/** True if the work is to be done now. */
+async function claimKey (db: Db, { scope, key, hash, now }: Claim): Promise<boolean> {
+  return await db.prepare(insertClaim).get({ scope, key, hash, now, expiresAt: now + KEPT_MS, abandonedAt: now - ABANDONED_MS }) !== undefined
+}
+
+async function findAnswer<B> (db: Db, { scope, key, hash }: Claim): Promise<KeptAnswer<B>> {
+  const row = await db.prepare('SELECT request_hash, state, status, response FROM idempotency_keys WHERE scope = ? AND key = ?').get(scope, key)
+  if (row !== undefined && row.request_hash !== hash) throw new IdempotencyMismatch()
+  if (row?.state !== 'done') throw new IdempotencyInProgress() // or it has just failed
+  return { status: toNumber(row.status), body: JSON.parse(toText(row.response)) as B }
+}
+
+async function completeKey (db: Db, { scope, key, now }: Claim, { status, body }: KeptAnswer<unknown>): Promise<void> {
+  const { changes } = await db.prepare(`UPDATE idempotency_keys SET state = 'done', status = ?, response = ? WHERE scope = ? AND key = ? AND state = 'started' AND created_at = ?`)
+    .run(status, JSON.stringify(body), scope, key, now)
+  if (changes === 0) throw new IdempotencyInProgress()
+}
+
+async function releaseKey (db: Db, { scope, key, now }: Claim): Promise<void> {
+  await db.prepare(`DELETE FROM idempotency_keys WHERE scope = ? AND key = ? AND state = 'started' AND created_at = ?`).run(scope, key, now)
+}

@@ -1,0 +1,41 @@
+/**
+ * Whole containers, as a plugin reports them (T10): all of a request in one commit, or none.
+ *
+ * What is kept true:
+ *  1. Containers never go back: of one writer by (epoch, seq), which has to be greater than that of the mark; between the writers of the shared storage by when it was seen,
+ *     with two seconds of grace, else by arrival.
+ *  2. What is equal to what is there writes the mark, and when it was seen and received: no version, no change, no event, and nobody else of the group waits for it. Nearly all
+ *     reports are of this kind. They are recognised without a lock (confirm.ts).
+ *  3. What changes does so under the lock of the group: the version grows by one for the request, and each container that changed has it.
+ *  4. A snapshot that comes late does not undo deltas that belong behind it.
+ *
+ * Locks: group (not in case 2), member, containers by name, marks, activity. Store: no Fastify.
+ */
+import { bumpGroupVersion } from '../../groups/lock.ts'
+import { containerNames, type ContainerName } from '../containers.ts'
+import { confirmEqual, noteEqual } from './confirm.ts'
+import { judge, toResults, type Result } from './judge.ts'
+import { findKnown } from './known.ts'
+import { moveMarks, toMarks } from './marks.ts'
+import { checkEpoch, inPlace, type Db, type Place, type Writer } from './place.ts'
+import { replaceContainer } from './replace.ts'
+import type { Applied, Upload } from './upload.ts'
+
+/** Throws `TOKEN_REVOKED`, `EPOCH_UNKNOWN`. */
+export async function applyContainers (db: Db, writer: Writer, upload: Upload, now: number): Promise<Applied> {
+  return await confirmEqual(db, writer, upload, now) ?? await inPlace(db, writer, now, async place => await applyInPlace(db, writer, upload, place, now))
+}
+
+async function applyInPlace (db: Db, writer: Writer, upload: Upload, place: Place, now: number): Promise<Applied> {
+  checkEpoch(upload, place.epoch)
+  const names = containerNames.filter(name => upload.contents.has(name))
+  const known = await findKnown(db, writer, { names, capturedAt: upload.capturedAt }, now)
+  const results = new Map(names.map(name => [name, judge(known, name, upload)]))
+  const those = (result: Result): ContainerName[] => names.filter(name => results.get(name) === result)
+  const changes = those('applied').map(container => ({ kind: 'container' as const, memberId: known.ownerOf(container), container }))
+  const version = changes.length === 0 ? place.version : await bumpGroupVersion(db, writer.groupId, changes, now)
+  for (const name of those('applied')) await replaceContainer(db, writer, { known, upload, name, version }, now)
+  await noteEqual(db, upload, known, those('unchanged'), now)
+  await moveMarks(db, writer.memberId, upload, toMarks(known, upload.contents, names.filter(name => results.get(name) !== 'stale')), now)
+  return { groupVersion: version, results: toResults(results) }
+}

@@ -1,0 +1,62 @@
+/** What is known before a report: how far its writer has come with each container, and what is in there now. Store: no Fastify. */
+import type { Row } from '../../../plugins/db/types.ts'
+import { toFlag, toNumber, toNumberOrNull, toText } from '../../common/columns.ts'
+import { TokenRevoked } from '../../common/errors.ts'
+import { isContainerName, SHARED, type ContainerName } from '../containers.ts'
+import { findSharedMember, type Db, type Moment, type Writer } from './place.ts'
+
+export interface Held {
+  readonly hash: string
+  readonly writer: string
+  readonly capturedAt: number
+  readonly approximate: boolean
+}
+
+export interface Known {
+  readonly version: number
+  /** When the report says that it was seen, on the server's clock, which it cannot be ahead of. */
+  readonly seenAt: number
+  readonly writerId: string
+  /** Whose container it is: the member's own, or the group's. */
+  readonly ownerOf: (name: ContainerName) => string
+  /** The last report of this writer; none yet: undefined. */
+  readonly marks: ReadonlyMap<ContainerName, Moment>
+  /** None: it was never synced. */
+  readonly held: ReadonlyMap<ContainerName, Held>
+}
+
+const both = `
+  SELECT container, owner_member_id AS owner, epoch, seq, CAST(NULL AS TEXT) AS content_hash, CAST(NULL AS TEXT) AS writer, CAST(NULL AS BIGINT) AS captured_at, CAST(NULL AS INTEGER) AS approximate
+  FROM sync_marks WHERE owner_member_id IN (:member, :shared) AND writer_member_id = :member
+  UNION ALL
+  SELECT container, member_id, NULL, NULL, content_hash, writer_member_id, captured_at, approximate FROM containers WHERE member_id IN (:member, :shared)`
+
+const standing = 'SELECT groups.version, members.clock_offset_ms FROM members JOIN groups ON groups.id = members.group_id WHERE members.id = ?'
+
+export interface Report {
+  readonly names: readonly ContainerName[]
+  /** Milliseconds since 1970, on the clock of the plugin. */
+  readonly capturedAt: number
+}
+
+/** What is the group's is looked up only if the report has something of it. Throws `TOKEN_REVOKED` if the member is gone. */
+export async function findKnown (db: Db, { groupId, memberId }: Pick<Writer, 'groupId' | 'memberId'>, { names, capturedAt }: Report, now: number): Promise<Known> {
+  const shared = names.includes(SHARED) ? await findSharedMember(db, groupId) : memberId
+  const [member, rows] = await Promise.all([db.prepare(standing).get(memberId), db.prepare(both).all({ member: memberId, shared })])
+  if (member === undefined) throw new TokenRevoked()
+  const seenAt = Math.min(capturedAt - (toNumberOrNull(member.clock_offset_ms) ?? 0), now)
+  const ownerOf = (name: ContainerName): string => name === SHARED ? shared : memberId
+  const isMark = ({ content_hash: hash }: Row): boolean => hash === null
+  return { version: toNumber(member.version), seenAt, writerId: memberId, ownerOf, marks: new Map(rows.filter(isMark).flatMap(toMark)), held: new Map(rows.filter(row => !isMark(row)).flatMap(toHeld)) }
+}
+
+function toMark (row: Row): Array<[ContainerName, Moment]> {
+  const name = toText(row.container)
+  return isContainerName(name) ? [[name, { epoch: toNumber(row.epoch), seq: toNumber(row.seq) }]] : []
+}
+
+function toHeld (row: Row): Array<[ContainerName, Held]> {
+  const name = toText(row.container)
+  if (!isContainerName(name)) return []
+  return [[name, { hash: toText(row.content_hash), writer: toText(row.writer), capturedAt: toNumber(row.captured_at), approximate: toFlag(row.approximate) }]]
+}
