@@ -11,7 +11,7 @@
 import type { Database, Row } from '../../plugins/db/types.ts'
 import { toNumber, toText } from '../common/columns.ts'
 
-type Db = Pick<Database, 'prepare'>
+type Db = Pick<Database, 'prepare' | 'tx'>
 
 export const LEASE_MS = 60_000
 export const MOST_CLAIMED = 20
@@ -59,10 +59,12 @@ const giveBack = `
     AND EXISTS (SELECT 1 FROM outbox other WHERE other.webhook_id = outbox.webhook_id AND other.status = 'sending' AND other.lease_owner <> :owner)
   RETURNING id`
 
-/** Up to `max` that are due, in the order of their events. `owner` names this claim, and no other one. Not inside a transaction. */
+/** Up to `max` that are due, in the order of their events. `owner` names this claim, and no other one. Not inside a transaction, which others would not see. */
 export async function claimDueDeliveries (db: Db, { owner, max = MOST_CLAIMED }: { owner: string, max?: number }, now: number): Promise<ClaimedDelivery[]> {
-  await db.prepare(expire).run(now)
-  const rows = await db.prepare(claim).all({ owner, now, until: now + LEASE_MS, max: Math.min(max, MOST_CLAIMED) })
+  const rows = await db.tx(async () => {
+    await db.prepare(expire).run(now)
+    return await db.prepare(claim).all({ owner, now, until: now + LEASE_MS, max: Math.min(max, MOST_CLAIMED) })
+  }, { retry: 3 }) // two that lock the same rows in another order are a deadlock
   if (rows.length === 0) return []
   const given = new Set((await db.prepare(giveBack).all({ owner })).map(row => row.id))
   return rows.filter(row => !given.has(row.id ?? null)).map(toClaimed).sort((a, b) => a.groupSeq - b.groupSeq)
@@ -82,13 +84,13 @@ function toClaimed (row: Row): ClaimedDelivery {
 }
 
 /** What a claim still has of these is due again, at once. */
-export async function releaseClaim (db: Db, { owner, deliveries }: { owner: string, deliveries: readonly ClaimedDelivery[] }): Promise<void> {
+export async function releaseClaim (db: Pick<Database, 'prepare'>, { owner, deliveries }: { owner: string, deliveries: readonly ClaimedDelivery[] }): Promise<void> {
   const release = db.prepare(`UPDATE outbox SET status = 'pending', lease_owner = NULL, lease_until = NULL WHERE id = ? AND status = 'sending' AND lease_owner = ?`)
   for (const { id } of deliveries) await release.run(id, owner)
 }
 
 /** Dead ones whose webhook is enabled get all their attempts again. Answers how many. */
-export async function requeueDead (db: Db, ids: readonly string[], now: number): Promise<number> {
+export async function requeueDead (db: Pick<Database, 'prepare'>, ids: readonly string[], now: number): Promise<number> {
   const requeue = db.prepare(`
     UPDATE outbox SET status = 'pending', attempts = 0, throttles = 0, next_attempt_at = ?
     WHERE id = ? AND status = 'dead' AND EXISTS (SELECT 1 FROM webhooks WHERE webhooks.id = outbox.webhook_id AND webhooks.enabled = 1)`)
@@ -98,7 +100,7 @@ export async function requeueDead (db: Db, ids: readonly string[], now: number):
 }
 
 /** What is not over, of a webhook or of a whole group, never will be delivered. Inside a transaction that has the lock of the group. */
-export async function cancelDeliveries (db: Db, of: { webhookId: string } | { groupId: string }, now: number): Promise<void> {
+export async function cancelDeliveries (db: Pick<Database, 'prepare'>, of: { webhookId: string } | { groupId: string }, now: number): Promise<void> {
   const [column, id] = 'webhookId' in of ? ['webhook_id', of.webhookId] : ['group_id', of.groupId]
   await db.prepare(`UPDATE outbox SET status = 'cancelled', next_attempt_at = ?, lease_owner = NULL, lease_until = NULL WHERE ${column} = ? AND status IN ('pending', 'sending')`).run(now, id)
 }

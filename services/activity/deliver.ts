@@ -29,7 +29,8 @@ export interface Claim {
 /** What is not sent, because the receiver wants no more for now or the signal of `context.sending` says so, is due again. */
 export async function deliver (context: DeliveryContext, { owner, deliveries }: Claim): Promise<OutboxCounts> {
   const [first] = deliveries
-  const sealed = first && await findTarget(context.db, first.webhookId)
+  const { db } = context
+  const sealed = first && await db.tx(async () => await findTarget(db, first.webhookId)) // a replica may not have it yet
   if (sealed === undefined) return nothing // deleted meanwhile, and these were cancelled
   const target = open(context, sealed)
   if (target === undefined) return await giveUp(context, { owner, deliveries })
@@ -41,7 +42,7 @@ export async function deliver (context: DeliveryContext, { owner, deliveries }: 
     counts = addCounts(counts, step.counts)
     if (step.isEnd) break
   }
-  if (rest.length > 0) await releaseClaim(context.db, { owner, deliveries: rest.flat() })
+  if (rest.length > 0) await releaseClaim(db, { owner, deliveries: rest.flat() })
   return counts
 }
 

@@ -15,6 +15,7 @@ export const LONGEST_MS = 90 * DAY_MS
 const TOUCH_MS = 60_000
 
 type Db = Pick<Database, 'prepare'>
+type Revoker = Pick<Database, 'prepare' | 'notify'>
 
 /** Who asks, by session. */
 export interface Session {
@@ -70,9 +71,8 @@ export async function touchSession (db: Db, publicId: string, now: number): Prom
 /** Payload: the public id of a session that was revoked. Who watches by it is to be told so. */
 export const SESSION_CHANNEL = 'vault_session'
 
-export async function revokeSession (db: Pick<Database, 'prepare' | 'notify'>, publicId: string, now: number): Promise<void> {
-  await db.prepare('UPDATE sessions SET revoked_at = ? WHERE public_id = ? AND revoked_at IS NULL').run(now, publicId)
-  await db.notify(SESSION_CHANNEL, publicId)
+export async function revokeSession (db: Revoker, publicId: string, now: number): Promise<void> {
+  await revoke(db, 'public_id = ?', [publicId], now)
 }
 
 /** Those that are not over, the one used last first. */
@@ -84,11 +84,21 @@ export async function listSessions (db: Db, userId: string, now: number): Promis
 }
 
 /** False if the user has none with this id. */
-export async function revokeSessionOf (db: Db, userId: string, publicId: string, now: number): Promise<boolean> {
-  const { changes } = await db.prepare('UPDATE sessions SET revoked_at = ? WHERE public_id = ? AND user_id = ? AND revoked_at IS NULL').run(now, publicId, userId)
-  return changes > 0
+export async function revokeSessionOf (db: Revoker, userId: string, publicId: string, now: number): Promise<boolean> {
+  return await revoke(db, 'user_id = ? AND public_id = ?', [userId, publicId], now) > 0
 }
 
-export async function revokeOtherSessions (db: Db, { userId, publicId }: Pick<Session, 'userId' | 'publicId'>, now: number): Promise<void> {
-  await db.prepare('UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND public_id <> ? AND revoked_at IS NULL').run(now, userId, publicId)
+export async function revokeOtherSessions (db: Revoker, { userId, publicId }: Pick<Session, 'userId' | 'publicId'>, now: number): Promise<void> {
+  await revoke(db, 'user_id = ? AND public_id <> ?', [userId, publicId], now)
+}
+
+export async function revokeAllSessions (db: Revoker, userId: string, now: number): Promise<void> {
+  await revoke(db, 'user_id = ?', [userId], now)
+}
+
+/** How many. Whoever streams by one of them is told when that is committed. */
+async function revoke (db: Revoker, condition: string, values: readonly string[], now: number): Promise<number> {
+  const rows = await db.prepare(`UPDATE sessions SET revoked_at = ? WHERE ${condition} AND revoked_at IS NULL RETURNING public_id`).all(now, ...values)
+  for (const row of rows) await db.notify(SESSION_CHANNEL, toText(row.public_id))
+  return rows.length
 }

@@ -1,5 +1,7 @@
 /** What the routes of billing work with: beside what all services have, who takes the payments. */
+import type { FastifyRequest } from 'fastify'
 import type { VaultContext } from '../common/context.ts'
+import { isLocal } from '../common/local.ts'
 import { BillingOff } from './errors.ts'
 import type { BillingProvider } from './provider.ts'
 import type { MockProvider } from './providers/mock.ts'
@@ -17,4 +19,10 @@ export interface BillingContext extends VaultContext {
 export function providerOf ({ provider }: BillingContext): BillingProvider {
   if (provider === undefined) throw new BillingOff('VAULT_BILLING_KEY')
   return provider
+}
+
+/** Payments without money are for this machine only. Throws `BILLING_OFF`. */
+export function providerFor (request: FastifyRequest, context: BillingContext): BillingProvider {
+  if (context.mock !== undefined && !isLocal(request)) throw new BillingOff('VAULT_BILLING_KEY')
+  return providerOf(context)
 }

@@ -19,7 +19,14 @@ async function demo (app: FastifyInstance, { log, now }: VaultContext): Promise<
     if (routeOptions.url === DEMO_PAGE || (groupId !== undefined && groupId === life.groupId)) reply.raw.once('close', life.watch())
     done()
   })
-  app.addHook('onListen', async () => {
+  let made: Promise<void> | undefined
+  app.addHook('onListen', async () => { await (made = make()) })
+  app.addHook('onClose', async () => {
+    await made
+    await life.stop()
+  })
+
+  async function make (): Promise<void> {
     try {
       const { groupId, isNew } = await seedDemo(app.db, now())
       if (isNew) log.info({ group: groupId }, `the demo group is made: see ${DEMO_PAGE}`)
@@ -27,8 +34,7 @@ async function demo (app: FastifyInstance, { log, now }: VaultContext): Promise<
     } catch (error) {
       log[errorKind(error) === 'readonly' ? 'info' : 'warn']({ err: error }, 'there is no demo group: it could not be made')
     }
-  })
-  app.addHook('onClose', async () => { await life.stop() })
+  }
 }
 
 export default fastifyPlugin(demo, { name: 'vault-demo', fastify: '5.x' })

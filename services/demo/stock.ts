@@ -11,13 +11,14 @@ export interface StockItem {
 }
 
 export interface Stock {
-  /** Those of the next two included. */
   readonly all: readonly StockItem[]
   readonly seeds: readonly StockItem[]
   readonly potions: readonly StockItem[]
 }
 
 const MOST = 320
+const MOST_SEEDS = 60
+const MOST_POTIONS = 40
 export const COINS = 995
 
 /** Where there is no catalog: what anybody has. */
@@ -28,12 +29,17 @@ const common: readonly StockItem[] = [
 
 export function chooseStock (catalog: Catalog, random: Random): Stock {
   const known = catalog.sorted.filter(({ itemId }) => itemId !== COINS).map(({ itemId, name, value }) => ({ itemId, name, worth: catalog.tileOf(itemId).geEach ?? value }))
-  const all = known.length === 0 ? common : sample(random, known, MOST)
-  return { all, seeds: all.filter(({ name }) => / (?:seed|seeds)$/i.test(name)), potions: all.filter(({ name }) => /\(\d\)$/.test(name) && /potion|brew|restore|serum|antidote/i.test(name)) }
+  const named = (pattern: RegExp): StockItem[] => known.filter(({ name }) => pattern.test(name))
+  return {
+    all: known.length === 0 ? common : sample(random, known, MOST),
+    seeds: sample(random, named(/ seeds?$/i), MOST_SEEDS),
+    potions: sample(random, named(/(?:potion|brew|restore|energy|antipoison|super \w+)\(4\)$/i), MOST_POTIONS)
+  }
 }
 
 /** As many of it as somebody may well have. */
 export function stackOf (random: Random, { itemId, worth }: StockItem): Pair {
+  if (worth === 0) return [itemId, between(random, 1, 20)]
   if (worth < 50) return [itemId, between(random, 40, 12_000)]
   if (worth < 500) return [itemId, between(random, 10, 2500)]
   if (worth < 5000) return [itemId, between(random, 2, 240)]

@@ -7,6 +7,5 @@ import { joiningRoutes } from './routes/joining.ts'
 import { memberRoutes } from './routes/members.ts'
 
 export default async function groups (app: FastifyInstance, context: VaultContext): Promise<void> {
-  const limitWrites = app.limitTo({ max: 60, seconds: 60, by: ({ session }) => session?.userId })
-  for (const addRoutes of [groupRoutes, joiningRoutes, memberRoutes, deviceRoutes]) addRoutes(app, context, limitWrites)
+  for (const addRoutes of [groupRoutes, joiningRoutes, memberRoutes, deviceRoutes]) addRoutes(app, context)
 }

@@ -82,10 +82,3 @@ export function etagOf (head: VaultHead, query: object, now: number): string {
   const parts = [groupId, version, pointer.version, pointer.pricesKey, stale, Object.entries(query).sort(([a], [b]) => a < b ? -1 : 1)]
   return `W/"${createHash('sha256').update(JSON.stringify(parts)).digest('base64url').slice(0, 27)}"`
 }
-
-/** `header`: If-None-Match, a list or `*`. */
-export function isSameEtag (header: string | undefined, etag: string): boolean {
-  if (header === undefined) return false
-  const opaque = (tag: string): string => tag.trim().replace(/^W\//, '')
-  return header.trim() === '*' || header.split(',').some(tag => opaque(tag) === opaque(etag))
-}

@@ -135,3 +135,22 @@ export const ChangesSince = Type.Object({
   items: Items
 })
 export type ChangesSince = Static<typeof ChangesSince>
+
+export const Bootstrap = Type.Object({
+  user: Type.Union([Type.Object({ id: Type.String(), displayName: Type.String(), isOperator: Type.Boolean() }), Type.Null()], { description: 'null: nobody is signed in' }),
+  groups: Type.Array(Type.Object({
+    groupId: Type.String(),
+    name: Type.String(),
+    version: Type.Integer(),
+    plan: Type.String(),
+    isDemo: Type.Boolean(),
+    memberId: Type.Union([MemberId, Type.Null()]),
+    role: Type.Union([Type.Enum(['owner', 'admin', 'member']), Type.Null()], { description: 'null: looks on' }),
+    features: Type.Record(Type.String(), Type.Boolean())
+  })),
+  flags: Type.Record(Type.String(), Type.Boolean()),
+  catalogVersion: Type.Integer(),
+  csrfToken: Type.Union([Type.String(), Type.Null()]),
+  serverTime: Time
+})
+export type Bootstrap = Static<typeof Bootstrap>

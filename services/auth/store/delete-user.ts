@@ -7,6 +7,7 @@ import { toText } from '../../common/columns.ts'
 import { NotFound, withDetails } from '../../common/errors.ts'
 import { endMembership } from '../../groups/end-membership.ts'
 import { OwnsGroups } from '../errors.ts'
+import { revokeAllSessions } from '../sessions.ts'
 import { listMembershipsOfUser, lockUser } from './users.ts'
 
 type Db = Pick<Database, 'prepare' | 'notify' | 'tx'>
@@ -22,7 +23,7 @@ export async function softDeleteUser (db: Db, userId: string, now: number): Prom
     const memberships = (await listMembershipsOfUser(db, userId)).toSorted((a, b) => a.groupId < b.groupId ? -1 : 1) // one order of locks for all
     for (const { groupId, memberId } of memberships) await endMembership(db, { groupId, memberId, reason: 'deleted' }, now)
     await forgetName(db, userId)
-    await db.prepare('UPDATE sessions SET revoked_at = ? WHERE user_id = ? AND revoked_at IS NULL').run(now, userId)
+    await revokeAllSessions(db, userId, now)
     await db.prepare('DELETE FROM identities WHERE user_id = ?').run(userId)
     const { changes } = await db.prepare('UPDATE users SET deleted_at = ?, display_name = ?, avatar_url = NULL, is_operator = 0 WHERE id = ? AND deleted_at IS NULL').run(now, DELETED_NAME, userId)
     if (changes === 0) throw new NotFound('user')

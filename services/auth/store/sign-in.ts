@@ -9,7 +9,7 @@ import { newId } from '../../common/ids.ts'
 import type { Profile } from '../profile.ts'
 import { createSession, revokeSession, type Session } from '../sessions.ts'
 
-type Db = Pick<Database, 'prepare' | 'tx' | 'notify'>
+type Db = Pick<Database, 'prepare' | 'notify' | 'tx'>
 
 export interface SignIn {
   readonly provider: string

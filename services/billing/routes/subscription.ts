@@ -10,9 +10,10 @@ import { originOf, sessionOf } from '../../auth/access.ts'
 import { withIdempotency } from '../../common/idempotency.ts'
 import { API, describe } from '../../common/route.ts'
 import { sha256 } from '../../common/secrets.ts'
-import { providerOf, type BillingContext } from '../context.ts'
+import { providerFor, type BillingContext } from '../context.ts'
 import { isOver } from '../entitlement.ts'
 import { AlreadySubscribed, NoCustomer, NotSubscribed } from '../errors.ts'
+import type { BillingProvider } from '../provider.ts'
 import { CancelBody, Checkout, CheckoutBody, CheckoutHeaders, InGroup, Portal, State } from '../schema.ts'
 import { applyAnswer } from '../store/apply.ts'
 import { getBillingState, type BillingState } from '../store/state.ts'
@@ -25,9 +26,9 @@ export function subscriptionRoutes (app: FastifyInstance, context: BillingContex
   const onRequest = [app.inGroup.owner, app.limitTo({ max: 60, seconds: 60, by: ({ session }) => session?.userId })]
 
   /** Of another provider than the present one nothing can be asked. */
-  async function findHeld (groupId: string): Promise<Subscription | undefined> {
+  async function findHeld (groupId: string, provider: BillingProvider): Promise<Subscription | undefined> {
     const held = await getSubscription(app.db, groupId)
-    return held?.provider === providerOf(context).name ? held : undefined
+    return held?.provider === provider.name ? held : undefined
   }
 
   const checkout = describe({
@@ -40,11 +41,12 @@ export function subscriptionRoutes (app: FastifyInstance, context: BillingContex
   }, async (request, reply) => {
     const { groupId } = request.params
     const { userId } = sessionOf(request)
+    const provider = providerFor(request, context)
     const key = request.headers['idempotency-key']
     const order = async (): Promise<Static<typeof Checkout>> => {
-      const held = await findHeld(groupId)
+      const held = await findHeld(groupId, provider)
       if (held !== undefined && !isOver(held)) throw new AlreadySubscribed()
-      const { url, expiresAt } = await providerOf(context).createCheckout({
+      const { url, expiresAt } = await provider.createCheckout({
         groupId, customerId: held?.customerId ?? null, returnUrl: pageOf(request, context), key: sha256(JSON.stringify([userId, groupId, key]))
       })
       return { url, expiresAt: new Date(expiresAt).toISOString() }
@@ -60,9 +62,10 @@ export function subscriptionRoutes (app: FastifyInstance, context: BillingContex
     config: { ...portal.config, tx: false },
     onRequest
   }, async (request, reply) => {
-    const { customerId } = await findHeld(request.params.groupId) ?? { customerId: null }
+    const provider = providerFor(request, context)
+    const { customerId } = await findHeld(request.params.groupId, provider) ?? { customerId: null }
     if (customerId === null) throw new NoCustomer()
-    return await reply.code(201).send(await providerOf(context).createPortal({ customerId, returnUrl: pageOf(request, context) }))
+    return await reply.code(201).send(await provider.createPortal({ customerId, returnUrl: pageOf(request, context) }))
   })
 
   const cancel = describe({ family: 'billing', summary: 'Ends with the period that is paid, or goes on after all', params: InGroup, body: CancelBody, answers: { 200: State } })
@@ -70,10 +73,12 @@ export function subscriptionRoutes (app: FastifyInstance, context: BillingContex
     ...cancel,
     config: { ...cancel.config, tx: false },
     onRequest
-  }, async ({ params: { groupId }, body }): Promise<BillingState> => {
-    const held = await findHeld(groupId)
+  }, async (request): Promise<BillingState> => {
+    const { groupId } = request.params
+    const provider = providerFor(request, context)
+    const held = await findHeld(groupId, provider)
     if (held === undefined || isOver(held)) throw new NotSubscribed()
-    const said = await providerOf(context).setCancel(held.subscriptionId, body.cancel)
+    const said = await provider.setCancel(held.subscriptionId, request.body.cancel)
     await applyAnswer(app.db, { groupId, said, seen: held.lastEventId }, now())
     return await getBillingState(app.db, groupId, now())
   })

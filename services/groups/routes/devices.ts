@@ -8,7 +8,7 @@ import { Token } from '../schema.ts'
 import { listPluginTokens, revokePluginToken } from '../tokens.ts'
 import { actorOf, describeWrite, InGroup, TokenInGroup } from './route.ts'
 
-export function deviceRoutes (app: FastifyInstance, { now }: VaultContext, limit: ReturnType<FastifyInstance['limitTo']>): void {
+export function deviceRoutes (app: FastifyInstance, { now }: VaultContext): void {
   const { db } = app
 
   app.get(`${API}/groups/:groupId/tokens`, {
@@ -18,7 +18,7 @@ export function deviceRoutes (app: FastifyInstance, { now }: VaultContext, limit
 
   app.delete<{ Params: Static<typeof TokenInGroup> }>(`${API}/groups/:groupId/tokens/:tokenId`, {
     ...describeWrite(describe({ family: 'group', summary: 'Revokes a token, one\'s own or as an admin; it is refused from now on', params: TokenInGroup, answers: { 204: null } })),
-    onRequest: [app.inGroup.member, limit]
+    onRequest: app.inGroup.member
   }, async (request, reply) => {
     await revokePluginToken(db, actorOf(request), request.params.tokenId, now())
     return await reply.code(204).send()

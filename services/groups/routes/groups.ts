@@ -28,12 +28,12 @@ const Update = closed({
 })
 const Updated = Type.Object({ ...Group.properties, compatToken: Type.Optional(Type.String({ description: 'this once' })) })
 
-export function groupRoutes (app: FastifyInstance, { now }: VaultContext, limit: ReturnType<FastifyInstance['limitTo']>): void {
+export function groupRoutes (app: FastifyInstance, { now }: VaultContext): void {
   const { db } = app
 
   app.post<{ Body: Static<typeof NewGroup>, Headers: Static<typeof KeyHeader> }>(`${API}/groups`, {
     ...describe({ family: 'group', summary: 'Makes a group, owned by who asks', headers: KeyHeader, body: NewGroup, answers: { 201: Created } }),
-    onRequest: [app.access.signedIn, limit]
+    onRequest: app.access.signedIn
   }, async (request, reply) => {
     const { userId, displayName } = sessionOf(request)
     const name = checkName(request.body.name, LONGEST_GROUP_NAME, '/body/name')
@@ -60,7 +60,7 @@ export function groupRoutes (app: FastifyInstance, { now }: VaultContext, limit:
 
   app.patch<{ Body: Static<typeof Update> }>(`${API}/groups/:groupId`, {
     ...describeWrite(describe({ family: 'group', summary: 'Changes its name, its settings, or the secret of its plugins', params: InGroup, body: Update, answers: { 200: Updated } })),
-    onRequest: [app.inGroup.admin, limit]
+    onRequest: app.inGroup.admin
   }, async request => {
     const { name, ...rest } = request.body
     const made = await updateGroup(db, actorOf(request), { ...rest, ...(name !== undefined && { name: checkName(name, LONGEST_GROUP_NAME, '/body/name') }) }, now())
@@ -69,7 +69,7 @@ export function groupRoutes (app: FastifyInstance, { now }: VaultContext, limit:
 
   app.delete<{ Body: { confirm: string } }>(`${API}/groups/:groupId`, {
     ...describeWrite(describe({ family: 'group', summary: 'Deletes a group', params: InGroup, body: closed({ confirm: Type.String({ maxLength: 200, description: 'the name of the group' }) }), answers: { 204: null } })),
-    onRequest: [app.inGroup.owner, limit]
+    onRequest: app.inGroup.owner
   }, async (request, reply) => {
     await softDeleteGroup(db, actorOf(request), request.body, now())
     return await reply.code(204).send()

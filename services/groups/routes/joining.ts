@@ -17,7 +17,7 @@ const Joining = closed({ code: Code, characterName: Type.Optional(Name) })
 const Joined = Type.Object({ group: Group, member: Member, joined: Type.Boolean({ description: 'false: was in it already' }) })
 const Action = closed({ action: Type.Union([Type.Literal('rotate'), Type.Literal('disable'), Type.Literal('enable')]) })
 
-export function joiningRoutes (app: FastifyInstance, { now }: VaultContext, limit: ReturnType<FastifyInstance['limitTo']>): void {
+export function joiningRoutes (app: FastifyInstance, { now }: VaultContext): void {
   const { db } = app
   const limitPreviews = app.limitTo({ max: 60, seconds: 60, by: ({ ip }) => ip })
   const limitAttempts = app.limitTo({ max: 10, seconds: 60, by: ({ session }) => session?.userId })
@@ -43,6 +43,6 @@ export function joiningRoutes (app: FastifyInstance, { now }: VaultContext, limi
     ...describeWrite(describe({
       family: 'group', summary: 'Replaces the join code, or switches it off or on', params: InGroup, body: Action, answers: { 200: Type.Object({ joinCode: Type.Union([Type.String(), Type.Null()]) }) }
     })),
-    onRequest: [app.inGroup.admin, limit]
+    onRequest: app.inGroup.admin
   }, async request => ({ joinCode: await setJoinCode(db, actorOf(request), request.body.action, now()) }))
 }

@@ -21,7 +21,7 @@ const Update = closed({
 
 type ById = Static<typeof MemberInGroup>
 
-export function memberRoutes (app: FastifyInstance, { now }: VaultContext, limit: ReturnType<FastifyInstance['limitTo']>): void {
+export function memberRoutes (app: FastifyInstance, { now }: VaultContext): void {
   const { db } = app
 
   app.get<{ Params: Static<typeof InGroup> }>(`${API}/groups/:groupId/roster`, {
@@ -31,12 +31,12 @@ export function memberRoutes (app: FastifyInstance, { now }: VaultContext, limit
 
   app.patch<{ Params: ById, Body: Static<typeof Update> }>(`${API}/groups/:groupId/members/:memberId`, {
     ...describeWrite(describe({ family: 'group', summary: 'Changes a member: oneself, or as an admin', params: MemberInGroup, body: Update, answers: { 200: Member } })),
-    onRequest: [app.inGroup.member, limit]
+    onRequest: app.inGroup.member
   }, async request => await updateMember(db, actorOf(request), { ...request.body, ...checkNames(request.body), memberId: request.params.memberId }, now()))
 
   app.delete<{ Params: ById }>(`${API}/groups/:groupId/members/:memberId`, {
     ...describeWrite(describe({ family: 'group', summary: 'Removes a member, and what they have in the vault', params: MemberInGroup, answers: { 204: null } })),
-    onRequest: [app.inGroup.admin, limit]
+    onRequest: app.inGroup.admin
   }, async (request, reply) => {
     await removeMember(db, actorOf(request), request.params.memberId, now())
     return await reply.code(204).send()
@@ -44,7 +44,7 @@ export function memberRoutes (app: FastifyInstance, { now }: VaultContext, limit
 
   app.post(`${API}/groups/:groupId/leave`, {
     ...describeWrite(describe({ family: 'group', summary: 'Leaves a group; the last member deletes it thereby', params: InGroup, answers: { 204: null } })),
-    onRequest: [app.inGroup.member, limit]
+    onRequest: app.inGroup.member
   }, async (request, reply) => {
     await leaveGroup(db, actorOf(request), now())
     return await reply.code(204).send()
@@ -52,7 +52,7 @@ export function memberRoutes (app: FastifyInstance, { now }: VaultContext, limit
 
   app.post<{ Body: { memberId: string } }>(`${API}/groups/:groupId/transfer`, {
     ...describeWrite(describe({ family: 'group', summary: 'Gives a group to another member; who gives it stays as an admin', params: InGroup, body: closed({ memberId: idOf('member') }), answers: { 200: Group } })),
-    onRequest: [app.inGroup.owner, limit]
+    onRequest: app.inGroup.owner
   }, async request => {
     await transferOwnership(db, actorOf(request), request.body.memberId, now())
     return await getGroup(db, actorOf(request))

@@ -6,12 +6,13 @@
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import type { VaultContext } from '../../common/context.ts'
+import { isSameEtag } from '../../common/etag.ts'
 import { API, closed, describe, idOf } from '../../common/route.ts'
 import type {} from '../../groups/access.ts' // app.inGroup
 import { getContainersChangedSince } from '../changes.ts'
 import { containerNames } from '../container-names.ts'
 import { listMemberContainers } from '../containers.ts'
-import { etagOf, isSameEtag, oneMoment, readHead } from '../head.ts'
+import { etagOf, oneMoment, readHead } from '../head.ts'
 import { ChangesSince, ItemBreakdown, MemberContainers, VaultPage, VaultQuery } from '../schema.ts'
 import { getItemBreakdown, readVaultPage } from '../store.ts'
 

@@ -289,6 +289,15 @@ for (const engine of engines) {
   })
 }
 
+void t.test('payments without money are for this machine only', async t => {
+  const world = await startWorld(t, 'sqlite', { env: { VAULT_URL: 'http://localhost:80' } })
+  const by = await world.person('Ann')
+  const { groupId } = await world.group(by)
+  const headers = { 'idempotency-key': 'k', 'x-forwarded-for': '203.0.113.1' }
+  t.match(await world.ask('POST', `/billing/groups/${groupId}/checkout`, { by, body: { planId: 'premium' }, headers }), { status: 409, body: { error: { code: 'BILLING_OFF' } } })
+  t.match(await world.ask('GET', `/billing/groups/${groupId}`, { by }), { body: FREE })
+})
+
 void t.test('in production there are no payments without money', async t => {
   const world = await startWorld(t, 'sqlite', { env: { NODE_ENV: 'production', VAULT_URL: 'http://localhost:80' } })
   const ann = await world.person('Ann')

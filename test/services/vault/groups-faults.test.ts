@@ -23,8 +23,9 @@ for (const engine of engines) {
     const { db, clock } = world
     const { ann, bob, group, memberId } = await fill(world)
     const [cyd, actor] = [await world.person('Cyd'), { groupId: group.groupId, userId: ann.userId }]
-    const webhookId = newId('webhook')
-    await db.prepare(`INSERT INTO webhooks (id, group_id, kind, label, url_enc, url_hint, events, enabled, failures, paused_until, created_by, created_at, updated_at) VALUES (?, ?, 'generic', 'x', 'x', 'x', '["member.joined"]', 1, 0, 0, ?, 1, 1)`).run(webhookId, group.groupId, ann.userId)
+    // paused, so that nobody delivers
+    await db.prepare(`INSERT INTO webhooks (id, group_id, kind, label, url_enc, url_hint, events, enabled, failures, paused_until, created_by, created_at, updated_at) VALUES (?, ?, 'generic', 'x', 'x', 'x', '["member.joined"]', 1, 0, ?, ?, 1, 1)`)
+      .run(newId('webhook'), group.groupId, 2 * clock.now, ann.userId)
     await db.tx(async () => { await joinGroupByCode(db, { code: group.joinCode, userId: cyd.userId, displayName: 'Cyd' }, clock.now) })
     const { id: cydId } = await db.prepare('SELECT id FROM members WHERE user_id = ?').get(cyd.userId) ?? {}
     const eve = await world.person('Eve')
@@ -40,12 +41,12 @@ for (const engine of engines) {
     for (const [name, run, writes] of operations) {
       await t.test(`${name}: wherever it fails, nothing of it is there`, async t => {
         const before = await rowsOf(db)
-        const heard = await hear(t, world)
+        const news = await hear(t, world)
         for (const [write, table] of writes) {
           await whileRefused(db, write, table, async () => { await t.rejects(run(), `${write} ${table}`) })
           t.strictSame(await rowsOf(db), before, `${write} ${table}`)
         }
-        t.strictSame(heard, [], 'nor is anybody told')
+        t.strictSame(await news(), [], 'nor is anybody told')
       })
     }
 

@@ -2,6 +2,7 @@
 import type { Test } from 'tap'
 import type { Database, Row } from '../../../plugins/db/types.ts'
 import { CHANNEL, type GroupNews } from '../../../services/groups/lock.ts'
+import { until } from '../../helper/long.ts'
 import type { MadeGroup, Person, Plugin, World } from './world.ts'
 
 export interface Filled { readonly ann: Person, readonly bob: Person, readonly group: MadeGroup, readonly memberId: string, readonly plugin: Plugin }
@@ -51,10 +52,21 @@ export async function whileRefused (db: Database, write: 'INSERT' | 'UPDATE' | '
   }
 }
 
-/** What is told of groups from now on. */
-export async function hear (t: Test, { db }: World): Promise<GroupNews[]> {
-  const heard: GroupNews[] = []
-  const listener = await db.listen(CHANNEL, ({ payload }) => { if (payload !== undefined) heard.push(JSON.parse(payload) as GroupNews) })
+/** A function that answers what was told of groups since it was called last. */
+export async function hear (t: Test, { db }: World): Promise<() => Promise<GroupNews[]>> {
+  let heard: string[] = []
+  let marks = 0
+  const listener = await db.listen(CHANNEL, ({ payload = '' }) => { heard.push(payload) })
   t.teardown(async () => { await listener.close() })
-  return heard
+  const look = async (): Promise<GroupNews[]> => {
+    // what is told before it is heard before it
+    const mark = `{"mark":${++marks}}`
+    await db.notify(CHANNEL, mark)
+    await until('the mark is heard', () => heard.includes(mark))
+    const news = heard.slice(0, heard.indexOf(mark))
+    heard = heard.slice(news.length + 1)
+    return news.map(text => JSON.parse(text) as GroupNews)
+  }
+  await look()
+  return look
 }

@@ -6,7 +6,6 @@ import t from 'tap'
 import type { Database } from '../../../plugins/db/types.ts'
 import { CHANNEL } from '../../../services/groups/lock.ts'
 import { markEnvironment, isDev } from '../../../services/internal/store/environment.ts'
-import { count } from '../../../services/internal/counters.ts'
 import { toText } from '../../../services/internal/exposition.ts'
 import { keptTables, wipedTables, wipeRuntimeData } from '../../../services/internal/store/wipe.ts'
 import { deferred, engines } from '../../helper/db.ts'
@@ -54,9 +53,12 @@ for (const engine of engines) {
 
     void t.test('metrics, and the outbox at once', async t => {
       await world.ask('GET', '/billing/plans')
-      count('vault_sync_results_total', { result: 'stale' })
       const ann = await world.person('Ann')
-      const { groupId } = await world.group(ann)
+      const group = await world.group(ann)
+      const { groupId } = group
+      const by = await world.plugin(ann, group)
+      const { body: { epoch } } = await world.ask<{ epoch: number }>('POST', '/sync/sessions', { by, body: { accountHash: '1', characterName: 'Iron Ann', clientTime: new Date(world.clock.now).toISOString() } })
+      for (let i = 0; i < 2; i++) await world.ask('POST', '/sync/containers', { by, body: { epoch, seq: 1, capturedAt: new Date(world.clock.now).toISOString(), containers: { bank: { items: [[995, 1]] } } } })
       const receiver = await startReceiver(t)
       const made = await world.ask<{ webhook: { id: string } }>('POST', `/groups/${groupId}/webhooks`, { by: ann, body: { kind: 'generic', url: receiver.url, events: ['member.joined'], label: 'x' } })
       t.equal(made.status, 201, made.text)
@@ -71,7 +73,7 @@ for (const engine of engines) {
       t.match(given['content-type'], /^text\/plain; version=0\.0\.4/)
       t.match(text, /^# TYPE vault_requests_total counter$/m)
       t.match(text, /^vault_requests_total\{family="billing",status="200"\} \d+$/m)
-      t.match(text, /^vault_sync_results_total\{result="stale"\} \d+$/m)
+      for (const result of ['applied', 'stale']) t.match(text, new RegExp(`^vault_sync_results_total\\{result="${result}"\\} [1-9]`, 'm'))
       t.match(text, /^vault_outbox\{status="dead"\} 1$/m)
       t.match(text, /^vault_outbox_overdue_seconds 0$/m)
       t.match(text, /^vault_db_used\{queue="\w+"\} \d+$/m)

@@ -39,6 +39,7 @@ for (const engine of engines) {
     await t.test('one item, one member, what changed since', async t => { await checkDetails(t, world) })
     await t.test('who has the answer already gets 304, until something of it is another', async t => { await checkEtag(t, world) })
     await t.test('members only; the demo group for everybody', async t => { await checkAccess(t, world) })
+    await t.test('what a page begins with', async t => { await checkBootstrap(t, world) })
     await t.test('what cannot be asked', async t => { await checkBadQueries(t, world) })
   })
 }
@@ -181,6 +182,21 @@ async function checkAccess (t: Test, world: World): Promise<void> {
     t.equal(status, 200, path)
     t.notMatch(text, joinCode)
   }
+}
+
+async function checkBootstrap (t: Test, world: World): Promise<void> {
+  const ann = await world.person('Ann')
+  const { groupId, memberId, joinCode } = await world.group(ann)
+  t.match(await world.ask('GET', '/web/bootstrap', { by: ann }), { status: 200, headers: { 'cache-control': 'private, no-store' }, body: {
+    user: { id: ann.userId, displayName: 'Ann', isOperator: false }, groups: [{ groupId, memberId, role: 'owner', isDemo: false, features: { vault: true, live: true } }],
+    flags: {}, catalogVersion: 100, csrfToken: ann.headers['x-csrf-token'], serverTime: new Date(world.clock.now).toISOString()
+  } })
+  await world.db.prepare('UPDATE groups SET is_demo = 0').run()
+  t.equal((await world.ask('GET', '/web/bootstrap')).status, 401)
+  await world.db.prepare('UPDATE groups SET is_demo = 1 WHERE id = ?').run(groupId)
+  const demo = await world.ask('GET', '/web/bootstrap')
+  t.match(demo, { status: 200, body: { user: null, csrfToken: null, groups: [{ groupId, memberId: null, role: null, isDemo: true }] } })
+  t.notMatch(demo.text, joinCode)
 }
 
 async function checkBadQueries (t: Test, world: World): Promise<void> {

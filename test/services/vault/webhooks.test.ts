@@ -1,10 +1,11 @@
 /** The routes of webhooks: who may, how many, what is shown; and a test that goes the way of any event. */
 import { createHmac } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import t from 'tap'
 import { eventTypes } from '../../../services/activity/append.ts'
 import { createWebhook } from '../../../services/activity/webhooks.ts'
 import { newId } from '../../../services/common/ids.ts'
-import { deferred, engines } from '../../helper/db.ts'
+import { deferred, engines, openUrl } from '../../helper/db.ts'
 import { Receiver, sealer } from './outbox-world.ts'
 import { startWorld, type Json } from './world.ts'
 
@@ -132,6 +133,23 @@ for (const engine of engines) {
       const { webhook: { id } } = await made({ kind: 'discord', url: `${receiver.url}/api/webhooks/1/abc`, events: eventTypes.slice(0, 3) })
       t.match(await world.ask('PATCH', `${path}/${id}`, { by: ann, body: { rotateSecret: true, label: 'half' } }), { status: 400, body: { error: { code: 'BAD_REQUEST' } } })
       t.match((await world.ask('GET', path, { by: ann })).body, { webhooks: [{ label: 'ours' }] })
+    })
+
+    await t.test('an app that ends waits for what is on its way', async t => {
+      const ending = await startWorld(t, engine)
+      const owner = await ending.person('Ann')
+      const { groupId } = await ending.group(owner)
+      const url = `/groups/${groupId}/webhooks`
+      const { body: { webhook: { id } } } = await ending.ask<WebhookJson>('POST', url, { by: owner, body })
+      const asked = deferred<ServerResponse>()
+      receiver.answer = (_, reply) => { asked.resolve(reply) }
+      await ending.ask('POST', `${url}/${id}/test`, { by: owner })
+      const reply = await asked.promise
+      const closed = ending.app.close()
+      reply.end('{}')
+      await closed
+      const after = await openUrl(t, ending.url)
+      t.match(await after.prepare('SELECT status, lease_owner FROM outbox').all(), [{ status: 'delivered', lease_owner: null }])
     })
 
     await t.test('who is no admin any more when it is their turn may not', async t => {
