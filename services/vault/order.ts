@@ -26,11 +26,38 @@ export function readOrder ({ sort = 'quantity', order = sort === 'name' ? 'asc' 
 /** Those of a page, and the cursor of the next one. Throws `BAD_CURSOR`. */
 export function pageOf (rows: readonly VaultRow[], order: Order, { limit = 50, cursor }: Pick<VaultQuery, 'limit' | 'cursor'>): { page: VaultRow[], nextCursor: string | null } {
   const behind = cursor === undefined ? undefined : readPlace(cursor, order)
-  const direction = order.order === 'asc' ? 1 : -1
-  const placed = rows.map(row => ({ row, place: placeOf(row, order) })).filter(({ place }) => behind === undefined || comparePlaces(place, behind, direction) > 0)
-  const page = placed.sort((a, b) => comparePlaces(a.place, b.place, direction)).slice(0, limit)
+  const found = firstOf(rows, order, { behind, count: limit + 1 })
+  const page = found.slice(0, limit)
   const last = page.at(-1)
-  return { page: page.map(({ row }) => row), nextCursor: placed.length > limit && last !== undefined ? writePlace(last.place, order) : null }
+  return { page: page.map(({ row }) => row), nextCursor: found.length > limit && last !== undefined ? writePlace(last.place, order) : null }
+}
+
+interface Placed { readonly row: VaultRow, readonly place: Place }
+
+/** The first `count` in order, found in one pass: a page is a small part of a vault, and the rest need not be sorted for it. */
+function firstOf (rows: readonly VaultRow[], order: Order, { behind, count }: { behind: Place | undefined, count: number }): Placed[] {
+  const direction = order.order === 'asc' ? 1 : -1
+  const found: Placed[] = []
+  for (const row of rows) {
+    const place = placeOf(row, order)
+    const last = found.length < count ? undefined : found.at(-1)
+    if (behind !== undefined && comparePlaces(place, behind, direction) <= 0) continue
+    if (last !== undefined && comparePlaces(place, last.place, direction) > 0) continue
+    found.splice(indexFor(place, found, direction), 0, { row, place })
+    if (found.length > count) found.pop()
+  }
+  return found
+}
+
+function indexFor (place: Place, found: readonly Placed[], direction: 1 | -1): number {
+  let [low, high] = [0, found.length]
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    const other = found[middle]
+    if (other !== undefined && comparePlaces(other.place, place, direction) < 0) low = middle + 1
+    else high = middle
+  }
+  return low
 }
 
 function placeOf (row: VaultRow, order: Order): Place {

@@ -11,6 +11,7 @@ import { parseSearch } from '../catalog/search.ts'
 import { NotFound } from '../common/errors.ts'
 import { describeMembers, oneMoment, readHead, type VaultHead } from './head.ts'
 import { findHolders, sumHoldings, type Held, type HoldingsFilter } from './holdings.ts'
+import { keptRowsOf, type KeptRows } from './kept-rows.ts'
 import { pageOf, readOrder, type VaultRow } from './order.ts'
 import type { ItemBreakdown, ItemTile, VaultItem, VaultPage, VaultQuery, VaultTotals } from './schema.ts'
 import { multiply, Sum } from './worth.ts'
@@ -30,28 +31,23 @@ export async function getVaultPage (db: Db, groupId: string, query: VaultQuery, 
 
 /** The same for a head that was read in the same transaction. */
 export async function readVaultPage (db: Db, head: VaultHead, query: VaultQuery, now: number): Promise<VaultPage> {
-  const catalog = await loadCatalog(db, head.pointer)
-  const filter = toFilter(head, query)
-  const rows = await readRows(db, catalog, filter, query)
+  const { rows, totals } = await readRows(db, head, query)
   const { page, nextCursor } = pageOf(rows, readOrder(query), query)
   return {
     groupId: head.groupId,
     version: head.version,
     catalogVersion: head.pointer.version,
     generatedAt: new Date(now).toISOString(),
-    totals: totalsOf(rows),
+    totals,
     members: describeMembers(head, now),
-    items: await withHolders(db, filter, page, query.limit ?? PAGE),
+    items: await withHolders(db, toFilter(head, query), page, query.limit ?? PAGE),
     nextCursor
   }
 }
 
 /** Totals over the filter of a query. Otherwise as `getVaultPage`. */
-export async function getVaultTotals (db: Db, groupId: string, query: Pick<VaultQuery, 'q' | 'member' | 'container'> = {}): Promise<VaultTotals> {
-  return await db.tx(async () => {
-    const head = await readHead(db, groupId)
-    return totalsOf(await readRows(db, await loadCatalog(db, head.pointer), toFilter(head, query), query))
-  }, oneMoment)
+export async function getVaultTotals (db: Db, groupId: string, query: Filter = {}): Promise<VaultTotals> {
+  return await db.tx(async () => (await readRows(db, await readHead(db, groupId), query)).totals, oneMoment)
 }
 
 /** Who has an item, and where. Throws `NOT_FOUND` if nobody has it. Otherwise as `getVaultPage`. */
@@ -75,15 +71,38 @@ function describeHeld (held: readonly Held[]): Pick<ItemBreakdown, 'total' | 'do
   }
 }
 
-function toFilter ({ groupId, showDoses }: VaultHead, { member = [], container = [] }: Pick<VaultQuery, 'member' | 'container'>): HoldingsFilter {
+type Filter = Pick<VaultQuery, 'q' | 'member' | 'container'>
+
+function toFilter ({ groupId, showDoses }: VaultHead, { member = [], container = [] }: Filter): HoldingsFilter {
   return { groupId, members: member, containers: container, showDoses }
 }
 
-async function readRows (db: Db, catalog: Catalog, filter: HoldingsFilter, { q = '' }: Pick<VaultQuery, 'q'>): Promise<VaultRow[]> {
-  const matches = parseSearch(q)
+/** Those that the filter lets through, in the order of ids. */
+async function readRows (db: Db, head: VaultHead, query: Filter): Promise<KeptRows> {
+  const filter = toFilter(head, query)
+  const isWhole = filter.members.length === 0 && filter.containers.length === 0
+  const all = isWhole ? await readWhole(db, head) : withTotals(await sumRows(db, await loadCatalog(db, head.pointer), filter))
+  const matches = parseSearch(query.q ?? '')
+  return matches === undefined ? all : withTotals(all.rows.filter(({ tile }) => matches(tile)))
+}
+
+async function readWhole (db: Db, head: VaultHead): Promise<KeptRows> {
+  return await db.tx(async ({ mode }) => {
+    const catalog = await loadCatalog(db, head.pointer)
+    const kept = keptRowsOf(db)
+    const found = kept.find(head, catalog) ?? withTotals(await sumRows(db, catalog, toFilter(head, {})))
+    if (mode === 'read') kept.keep(head, catalog, found)
+    return found
+  }, oneMoment)
+}
+
+async function sumRows (db: Db, catalog: Catalog, filter: HoldingsFilter): Promise<VaultRow[]> {
   const holdings = await sumHoldings(db, filter)
-  const rows = holdings.map(holding => ({ ...holding, tile: catalog.tileOf(holding.itemId) }))
-  return matches === undefined ? rows : rows.filter(({ tile }) => matches(tile))
+  return holdings.map(({ itemId, isDose, quantity }) => ({ itemId, isDose, quantity, tile: catalog.tileOf(itemId) }))
+}
+
+function withTotals (rows: readonly VaultRow[]): KeptRows {
+  return { rows, totals: totalsOf(rows) }
 }
 
 /** A dose has no price: it is no item of its own. */
