@@ -1,5 +1,6 @@
 /** Small things about elements that all pages need. */
-import { Html } from './shared/html.js'
+
+/** @import { Html } from './shared/html.js' */
 
 /** The element with this id. Throws if it is not there. @param {string} id @returns {HTMLElement} */
 export function byId (id) {
@@ -34,6 +35,11 @@ export function explain (error) {
   return error instanceof Error ? error.message : 'It did not work.'
 }
 
+/** @param {unknown} error */
+export function tellError (error) {
+  toast(explain(error))
+}
+
 /** The fields of a form that say something. @param {HTMLFormElement} form @returns {Record<string, string>} */
 export function fieldsOf (form) {
   return Object.fromEntries([...new FormData(form)].flatMap(([name, value]) => typeof value === 'string' && value.trim() !== '' ? [[name, value.trim()]] : []))
@@ -51,7 +57,7 @@ export function onSubmit (form, send) {
     if (problem instanceof HTMLElement) problem.hidden = true
     const buttons = form.querySelectorAll('button')
     for (const one of buttons) one.disabled = true
-    void send(fieldsOf(form), button).catch(error => {
+    void send(fieldsOf(form), button).catch((/** @type {unknown} */ error) => {
       if (!(problem instanceof HTMLElement)) { toast(explain(error)); return }
       problem.textContent = explain(error)
       problem.hidden = false

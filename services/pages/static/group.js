@@ -264,7 +264,7 @@ let typing
 
 function choose () {
   const form = new FormData(toolbar)
-  const text = (/** @type {string} */ name) => String(form.get(name) ?? '')
+  const text = (/** @type {string} */ name) => form.getAll(name).map(String).join()
   go(readPart({ q: text('q'), members: form.getAll('member').map(String), container: text('container'), sort: text('sort'), price: text('price') }), { replace: true })
 }
 
@@ -317,12 +317,11 @@ document.addEventListener('keydown', event => {
   if (key === 'Escape' && query.item !== null) go({ item: null })
   else if (key === 'Escape' && target === byId('q')) { reset(); byId('q').blur() }
   else if (isTyping && key === 'ArrowDown' && target === byId('q')) { event.preventDefault(); focusGrid() }
-  else if (isTyping) return
-  else if (key === '/') {
+  else if (!isTyping && key === '/') {
     event.preventDefault()
     if (query.view !== 'vault') go({ view: 'vault' })
     byId('q').focus()
-  } else moveFocus(event)
+  } else if (!isTyping) moveFocus(event)
 })
 
 // ages go on by themselves

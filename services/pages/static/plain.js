@@ -1,6 +1,6 @@
 /** What every page does: the theme, the menu, signing out. */
 import { change } from './api.js'
-import { explain, toast } from './dom.js'
+import { tellError } from './dom.js'
 
 const THEMES = ['system', 'light', 'dark']
 
@@ -18,7 +18,7 @@ themeButton?.addEventListener('click', () => {
 })
 
 document.getElementById('logout')?.addEventListener('click', () => {
-  change('POST', '/auth/logout').then(() => { location.assign('/') }, error => { toast(explain(error)) })
+  change('POST', '/auth/logout').then(() => { location.assign('/') }, tellError)
 })
 
 /** A menu closes when something else is meant. */

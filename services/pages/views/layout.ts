@@ -39,7 +39,7 @@ ${isPublic ? '' : html`<meta name="robots" content="noindex">`}
 <body class="${kind}">
 <a class="skip" href="#main">Skip to the content</a>
 <header class="bar">
-  <a class="brand" href="${home}" aria-label="Group vault, home">${icon('vault')}<span>Group vault</span></a>
+  <a class="brand" href="${home}" title="Home">${icon('vault')}<span>Group vault</span></a>
   ${bar}
   <div class="actions">
     ${actions}

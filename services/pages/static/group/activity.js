@@ -95,7 +95,7 @@ function list (verb, stacks) {
 
 /** @param {unknown} value @returns {Array<{ itemId: number, quantity: number }>} */
 function stacksOf (value) {
-  return Array.isArray(value) ? value.filter(stack => typeof stack === 'object' && stack !== null && 'itemId' in stack && typeof stack.itemId === 'number') : []
+  return Array.isArray(value) ? /** @type {Array<{ itemId: number, quantity: number }>} */ (value) : []
 }
 
 /** @param {unknown} value */

@@ -44,7 +44,7 @@ export function changeGrid (before, now, query, start) {
     const isSame = old.get(key) === JSON.stringify(item)
     const current = document.getElementById(`i-${key}`)?.parentElement
     const element = isSame && current != null ? current : toElement(cell(item, page))
-    if (!isSame) element.firstElementChild?.classList.add('flash', ...(old.has(key) ? [] : ['fresh']))
+    if (!isSame) element.firstElementChild?.classList.add(old.has(key) ? 'flash' : 'fresh')
     if (current != null && current !== element) current.replaceWith(element)
     if (grid.children[i] !== element) grid.insertBefore(element, grid.children[i] ?? null)
   })

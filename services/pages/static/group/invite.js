@@ -1,5 +1,5 @@
 /** The join code of the group, to hand on. Who is no admin is told whom to ask. */
-import { byId, explain, fill, toast } from '../dom.js'
+import { byId, fill, tellError, toast } from '../dom.js'
 import { html } from '../shared/html.js'
 import { dashed } from '../shared/nothing.js'
 
@@ -26,7 +26,7 @@ export function openInvitation (source, { group, me }) {
     done.then(({ joinCode }) => {
       draw(joinCode, true)
       toast(joinCode === null ? 'Nobody can join now.' : 'This code is good from now on.')
-    }, error => { toast(explain(error)) })
+    }, tellError)
   }
 }
 

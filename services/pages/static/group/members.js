@@ -57,5 +57,5 @@ function slot (stack, { items, query }, place) {
   if (stack === null) return html`<span class="slot">${place}</span>`
   const { itemId, quantity } = stack
   const name = items[itemId]?.name ?? `Item #${itemId}`
-  return html`<a class="slot" data-item="${itemId}" href="${writeQuery({ ...query, item: itemId })}" title="${name} × ${fullAmount(quantity)}" aria-label="${name}, ${fullAmount(quantity)}${place === undefined ? '' : `, ${place}`}">${tile(itemId, name)}${quantity > 1 ? html`<b>${tinyQuantity(quantity)}</b>` : ''}</a>`
+  return html`<a class="slot" data-item="${itemId}" href="${writeQuery({ ...query, item: itemId })}" title="${name} × ${fullAmount(quantity)}"><span class="unseen">${name}, ${fullAmount(quantity)}${place === undefined ? '' : `, ${place}`}</span>${tile(itemId, name)}${quantity > 1 ? html`<b aria-hidden="true">${tinyQuantity(quantity)}</b>` : ''}</a>`
 }

@@ -2,7 +2,7 @@
  * The settings of a group, as far as one's role goes: roster, devices, join code, webhooks, plan, plugins of the other kind, and the ways out.
  * Each part asks for its own data, and a part that fails says so without the others.
  */
-import { byId, explain, fieldsOf, fill, toast } from '../dom.js'
+import { byId, explain, fieldsOf, fill, tellError, toast } from '../dom.js'
 import { colorOf } from '../shared/cells.js'
 import { agoOf, counted, fullTime } from '../shared/format.js'
 import { html } from '../shared/html.js'
@@ -44,7 +44,7 @@ export async function openSettings (settings) {
 async function draw (id, answer, content) {
   const section = byId(`set-${id}`)
   const heading = section.querySelector('h2')?.outerHTML ?? ''
-  const inside = await answer.then(content, error => html`<p>${explain(error)}</p>`)
+  const inside = await answer.then(content, (/** @type {unknown} */ error) => html`<p>${explain(error)}</p>`)
   section.innerHTML = heading + html`${inside}`.text
 }
 
@@ -148,9 +148,9 @@ function leaving ({ role, name, memberCount }) {
 function listen (view, settings) {
   const { source } = settings
   const again = () => { void openSettings(settings); settings.onChange() }
-  const done = (/** @type {Promise<unknown>} */ change, /** @type {string} */ text) => { change.then(() => { toast(text); again() }, error => { toast(explain(error)) }) }
-  const away = (/** @type {Promise<unknown>} */ change) => { change.then(() => { location.assign('/app') }, error => { toast(explain(error)) }) }
-  const goTo = (/** @type {Promise<{ url: string }>} */ answer) => { answer.then(({ url }) => { location.assign(url) }, error => { toast(explain(error)) }) }
+  const done = (/** @type {Promise<unknown>} */ change, /** @type {string} */ text) => { change.then(() => { toast(text); again() }, tellError) }
+  const away = (/** @type {Promise<unknown>} */ change) => { change.then(() => { location.assign('/app') }, tellError) }
+  const goTo = (/** @type {Promise<{ url: string }>} */ answer) => { answer.then(({ url }) => { location.assign(url) }, tellError) }
 
   /** @type {Record<string, (data: Record<string, string>) => void>} */
   const actions = {
@@ -159,7 +159,7 @@ function listen (view, settings) {
     remove: ({ id, name }) => { if (confirm(`Remove ${name}? What they have leaves the vault.`)) done(source.change('DELETE', `/members/${id}`), `${name} is removed.`) },
     revoke: ({ id, name }) => { if (confirm(`Revoke “${name}”? That plugin can write nothing from now on.`)) done(source.change('DELETE', `/tokens/${id}`), 'The plugin is revoked.') },
     test: ({ id }) => { done(source.change('POST', `/webhooks/${id}/test`), 'A test is on its way; the log shows what becomes of it.') },
-    log: ({ id = '' }) => { source.deliveries(id).then(({ deliveries }) => { fill(byId('webhook-log'), deliveryLog(deliveries)) }, error => { toast(explain(error)) }) },
+    log: ({ id = '' }) => { source.deliveries(id).then(({ deliveries }) => { fill(byId('webhook-log'), deliveryLog(deliveries)) }, tellError) },
     enable: ({ id, on }) => { done(source.change('PATCH', `/webhooks/${id}`, { enabled: on === 'true' }), on === 'true' ? 'It is on.' : 'It is off.') },
     unhook: ({ id, name }) => { if (confirm(`Delete the webhook “${name}”?`)) done(source.change('DELETE', `/webhooks/${id}`), 'The webhook is deleted.') },
     checkout: () => { goTo(source.pay('/checkout', { planId: 'premium' })) },
@@ -173,7 +173,7 @@ function listen (view, settings) {
       answer.then(async ({ compatToken }) => {
         await openSettings(settings)
         if (compatToken !== undefined) showSecret('compat', compatToken)
-      }).catch(error => { toast(explain(error)) })
+      }).catch(tellError)
     }
   }
 
@@ -188,7 +188,7 @@ function listen (view, settings) {
     if (!(target instanceof HTMLSelectElement) || target.dataset.role === undefined) return
     const { role: id, name } = target.dataset
     if (target.value !== 'owner') done(source.change('PATCH', `/members/${id}`, { role: target.value }), `${name} is ${target.value} now.`)
-    else if (confirm(`Give the group to ${name}? You stay as an admin.`)) source.change('POST', '/transfer', { memberId: id }).then(() => { location.reload() }, error => { toast(explain(error)) })
+    else if (confirm(`Give the group to ${name}? You stay as an admin.`)) source.change('POST', '/transfer', { memberId: id }).then(() => { location.reload() }, tellError)
     else void openSettings(settings)
   })
 
@@ -211,7 +211,7 @@ function listen (view, settings) {
       toast('The webhook is added.')
       await openSettings(settings)
       if (secret !== null) showSecret('webhook-log', secret)
-    }).catch(error => { toast(explain(error)) })
+    }).catch(tellError)
   }
 }
 

@@ -37,7 +37,7 @@ export function cell (item, { members, query, base = '' }) {
   const ge = priceOf(item.geEach, quantity, query.price)
   const alch = priceOf(item.alchEach, quantity, query.price)
   return html`<li><a class="cell" id="i-${keyOf(item)}" data-item="${itemId}" href="${base}${writeQuery({ ...query, item: itemId })}" title="${name} × ${fullAmount(quantity)}${unit === 'dose' ? ' doses' : ''}
-GE ${ge}, alch ${alch}" aria-label="${name}, ${amount}. ${describeHolders(item, members)}">${tile(itemId, name)}<b class="badge${sizeOf(quantity)}">${approximate ? '~' : ''}${shortQuantity(quantity)}</b>${unit === 'dose' ? html`<i class="mark">doses</i>` : ''}<span class="name">${name}</span><span class="ge">${ge}</span><span class="alch">${alch}</span>${shareStrip(item, members)}</a></li>`
+GE ${ge}, alch ${alch}"><span class="unseen">${name}, ${amount}. ${describeHolders(item, members)}</span>${tile(itemId, name)}<b aria-hidden="true" class="badge${sizeOf(quantity)}">${approximate ? '~' : ''}${shortQuantity(quantity)}</b>${unit === 'dose' ? html`<i aria-hidden="true" class="mark">doses</i>` : ''}<span aria-hidden="true" class="name">${name}</span><span aria-hidden="true" class="ge">${ge}</span><span aria-hidden="true" class="alch">${alch}</span>${shareStrip(item, members)}</a></li>`
 }
 
 /** As the game colours its stacks. @param {number} quantity */
