@@ -36,7 +36,7 @@ for (const engine of engines) {
       t.strictSame((await world.ask('POST', '/sync/pair/approve', { by: ann, body: { userCode: ` ${started.userCode.toLowerCase().replace('-', ' ')}`, groupId: group.groupId, allow: true, label: 'gaming PC' } })).body,
         { deviceLabel: 'gaming PC', pluginVersion: '1.2.3' }, 'however the code is typed')
       const [status, , paired] = await poll(world, started)
-      const token = String(paired.token as unknown)
+      const token = String(paired.token)
       t.equal(status, 200)
       t.match(paired, { token: /^gv_[0-9A-Za-z]{49}$/, member: { id: group.memberId, displayName: 'Ann', characterName: null }, group: { id: group.groupId, name: 'Anns' } })
       t.match(await poll(world, started), [400, 'expired_token'], 'and not once more')
