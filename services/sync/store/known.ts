@@ -3,7 +3,7 @@ import type { Row } from '../../../plugins/db/types.ts'
 import { toFlag, toNumber, toNumberOrNull, toText } from '../../common/columns.ts'
 import { TokenRevoked } from '../../common/errors.ts'
 import { isContainerName, SHARED, type ContainerName } from '../containers.ts'
-import { findSharedMember, type Db, type Moment, type Writer } from './place.ts'
+import { findSharedMember, type Db, type Moment, type Place, type Writer } from './place.ts'
 
 export interface Held {
   readonly hash: string
@@ -33,21 +33,28 @@ const both = `
 
 const standing = 'SELECT groups.version, members.clock_offset_ms FROM members JOIN groups ON groups.id = members.group_id WHERE members.id = ?'
 
+type Standing = Pick<Place, 'version' | 'clockOffsetMs'>
+
 export interface Report {
   readonly names: readonly ContainerName[]
   /** Milliseconds since 1970, on the clock of the plugin. */
   readonly capturedAt: number
 }
 
-/** What is the group's is looked up only if the report has something of it. Throws `TOKEN_REVOKED` if the member is gone. */
-export async function findKnown (db: Db, { groupId, memberId }: Pick<Writer, 'groupId' | 'memberId'>, { names, capturedAt }: Report, now: number): Promise<Known> {
+/** What is the group's is looked up only if the report has something of it. `place`: if it is known already. Throws `TOKEN_REVOKED` if the member is gone. */
+export async function findKnown (db: Db, { groupId, memberId }: Pick<Writer, 'groupId' | 'memberId'>, { names, capturedAt }: Report, now: number, place?: Standing): Promise<Known> {
   const shared = names.includes(SHARED) ? await findSharedMember(db, groupId) : memberId
-  const [member, rows] = await Promise.all([db.prepare(standing).get(memberId), db.prepare(both).all({ member: memberId, shared })])
-  if (member === undefined) throw new TokenRevoked()
-  const seenAt = Math.min(capturedAt - (toNumberOrNull(member.clock_offset_ms) ?? 0), now)
+  const [{ version, clockOffsetMs }, rows] = await Promise.all([place ?? findStanding(db, memberId), db.prepare(both).all({ member: memberId, shared })])
+  const seenAt = Math.min(capturedAt - clockOffsetMs, now)
   const ownerOf = (name: ContainerName): string => name === SHARED ? shared : memberId
   const isMark = ({ content_hash: hash }: Row): boolean => hash === null
-  return { version: toNumber(member.version), seenAt, writerId: memberId, ownerOf, marks: new Map(rows.filter(isMark).flatMap(toMark)), held: new Map(rows.filter(row => !isMark(row)).flatMap(toHeld)) }
+  return { version, seenAt, writerId: memberId, ownerOf, marks: new Map(rows.filter(isMark).flatMap(toMark)), held: new Map(rows.filter(row => !isMark(row)).flatMap(toHeld)) }
+}
+
+async function findStanding (db: Db, memberId: string): Promise<Standing> {
+  const row = await db.prepare(standing).get(memberId)
+  if (row === undefined) throw new TokenRevoked()
+  return { version: toNumber(row.version), clockOffsetMs: toNumberOrNull(row.clock_offset_ms) ?? 0 }
 }
 
 function toMark (row: Row): Array<[ContainerName, Moment]> {
