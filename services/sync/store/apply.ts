@@ -36,7 +36,7 @@ export async function applyContainers (db: Db, writer: Writer, upload: Upload, n
 async function applyInPlace (db: Db, writer: Writer, upload: Upload, place: Place, now: number): Promise<Applied> {
   checkEpoch(upload, place.epoch)
   const names = containerNames.filter(name => upload.contents.has(name))
-  const known = await findKnown(db, writer, { names, capturedAt: upload.capturedAt }, now, place)
+  const known = await findKnown(db, writer, { names, capturedAt: upload.capturedAt }, now)
   const results = new Map(names.map(name => [name, judge(known, name, upload)]))
   const those = (result: Result): ContainerName[] => names.filter(name => results.get(name) === result)
   const changes = those('applied').map(container => ({ kind: 'container' as const, memberId: known.ownerOf(container), container }))

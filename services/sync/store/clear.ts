@@ -8,10 +8,9 @@ import { checkEpoch, inPlace, type Db, type Moment, type Writer } from './place.
 
 /** Throws `TOKEN_REVOKED`, `EPOCH_UNKNOWN`. */
 export async function clearContainer (db: Db, writer: Writer, container: ContainerName, moment: Moment, now: number): Promise<{ groupVersion: number, result: Result }> {
-  return await inPlace(db, writer, now, async place => {
-    const { version, epoch } = place
+  return await inPlace(db, writer, now, async ({ version, epoch }) => {
     checkEpoch(moment, epoch)
-    const known = await findKnown(db, writer, { names: [container], capturedAt: now }, now, place)
+    const known = await findKnown(db, writer, { names: [container], capturedAt: now }, now)
     if (isRepeated(known, container, moment)) return { groupVersion: version, result: 'stale' }
     const ownerId = known.ownerOf(container)
     const isHeld = known.held.has(container)

@@ -24,11 +24,10 @@ const BANK = 'bank'
 
 /** Throws `TOKEN_REVOKED`, `EPOCH_UNKNOWN`, `IDEMPOTENCY_MISMATCH`. */
 export async function applyDelta (db: Db, writer: Writer, { deltaId, ...delta }: Delta, now: number): Promise<DeltaResult> {
-  return await inPlace(db, writer, now, async place => {
-    const { version, epoch } = place
+  return await inPlace(db, writer, now, async ({ version, epoch }) => {
     checkEpoch(delta, epoch)
     if (!await logDelta(db, writer.memberId, deltaId, sha256(JSON.stringify(delta)), delta, now)) return { groupVersion: version, result: 'duplicate' }
-    const { marks } = await findKnown(db, writer, { names: [BANK], capturedAt: now }, now, place)
+    const { marks } = await findKnown(db, writer, { names: [BANK], capturedAt: now }, now)
     const mark = marks.get(BANK)
     if (mark !== undefined && isAfter(mark, delta)) return { groupVersion: version, result: 'superseded' }
     return { groupVersion: await addToBank(db, writer, delta, now), result: 'applied' }

@@ -1,9 +1,9 @@
 /** What is known before a report: how far its writer has come with each container, and what is in there now. Store: no Fastify. */
 import type { Row } from '../../../plugins/db/types.ts'
-import { toFlag, toNumber, toNumberOrNull, toText } from '../../common/columns.ts'
+import { toFlag, toNumber, toText } from '../../common/columns.ts'
 import { TokenRevoked } from '../../common/errors.ts'
 import { isContainerName, SHARED, type ContainerName } from '../containers.ts'
-import { findSharedMember, type Db, type Moment, type Place, type Writer } from './place.ts'
+import { findSharedMember, type Db, type Moment, type Writer } from './place.ts'
 
 export interface Held {
   readonly hash: string
@@ -25,15 +25,14 @@ export interface Known {
   readonly held: ReadonlyMap<ContainerName, Held>
 }
 
-const both = `
+/** Marks, contents, and, without a container, where the member stands: in one go, since every report asks for it. */
+const all = `
   SELECT container, owner_member_id AS owner, epoch, seq, CAST(NULL AS TEXT) AS content_hash, CAST(NULL AS TEXT) AS writer, CAST(NULL AS BIGINT) AS captured_at, CAST(NULL AS INTEGER) AS approximate
   FROM sync_marks WHERE owner_member_id IN (:member, :shared) AND writer_member_id = :member
   UNION ALL
-  SELECT container, member_id, NULL, NULL, content_hash, writer_member_id, captured_at, approximate FROM containers WHERE member_id IN (:member, :shared)`
-
-const standing = 'SELECT groups.version, members.clock_offset_ms FROM members JOIN groups ON groups.id = members.group_id WHERE members.id = ?'
-
-type Standing = Pick<Place, 'version' | 'clockOffsetMs'>
+  SELECT container, member_id, NULL, NULL, content_hash, writer_member_id, captured_at, approximate FROM containers WHERE member_id IN (:member, :shared)
+  UNION ALL
+  SELECT '', members.group_id, groups.version, COALESCE(members.clock_offset_ms, 0), NULL, NULL, NULL, NULL FROM members JOIN groups ON groups.id = members.group_id WHERE members.id = :member`
 
 export interface Report {
   readonly names: readonly ContainerName[]
@@ -41,20 +40,16 @@ export interface Report {
   readonly capturedAt: number
 }
 
-/** What is the group's is looked up only if the report has something of it. `place`: if it is known already. Throws `TOKEN_REVOKED` if the member is gone. */
-export async function findKnown (db: Db, { groupId, memberId }: Pick<Writer, 'groupId' | 'memberId'>, { names, capturedAt }: Report, now: number, place?: Standing): Promise<Known> {
+/** What is the group's is looked up only if the report has something of it. Throws `TOKEN_REVOKED` if the member is gone. */
+export async function findKnown (db: Db, { groupId, memberId }: Pick<Writer, 'groupId' | 'memberId'>, { names, capturedAt }: Report, now: number): Promise<Known> {
   const shared = names.includes(SHARED) ? await findSharedMember(db, groupId) : memberId
-  const [{ version, clockOffsetMs }, rows] = await Promise.all([place ?? findStanding(db, memberId), db.prepare(both).all({ member: memberId, shared })])
-  const seenAt = Math.min(capturedAt - clockOffsetMs, now)
+  const rows = await db.prepare(all).all({ member: memberId, shared })
+  const standing = rows.find(({ container }) => container === '')
+  if (standing === undefined) throw new TokenRevoked()
+  const seenAt = Math.min(capturedAt - toNumber(standing.seq), now)
   const ownerOf = (name: ContainerName): string => name === SHARED ? shared : memberId
   const isMark = ({ content_hash: hash }: Row): boolean => hash === null
-  return { version, seenAt, writerId: memberId, ownerOf, marks: new Map(rows.filter(isMark).flatMap(toMark)), held: new Map(rows.filter(row => !isMark(row)).flatMap(toHeld)) }
-}
-
-async function findStanding (db: Db, memberId: string): Promise<Standing> {
-  const row = await db.prepare(standing).get(memberId)
-  if (row === undefined) throw new TokenRevoked()
-  return { version: toNumber(row.version), clockOffsetMs: toNumberOrNull(row.clock_offset_ms) ?? 0 }
+  return { version: toNumber(standing.epoch), seenAt, writerId: memberId, ownerOf, marks: new Map(rows.filter(isMark).flatMap(toMark)), held: new Map(rows.filter(row => !isMark(row)).flatMap(toHeld)) }
 }
 
 function toMark (row: Row): Array<[ContainerName, Moment]> {
