@@ -58,13 +58,12 @@ export class SqliteConnection implements Connection {
   #version: unknown
   /** By which the transaction is known. */
   #first = ''
-  #workedBefore: number
 
   constructor (home: Home, mode: 'write' | 'read', place: Inline | Thread, lease: GateLease, onRelease: () => void) {
     this.#home = home
     this.#mode = mode
     this.#place = place
-    this.#workedBefore = place instanceof Thread ? place.workedMs : 0
+    if (place instanceof Thread) place.longestMs = 0
     this.lease = lease
     this.#onRelease = onRelease
   }
@@ -98,8 +97,9 @@ export class SqliteConnection implements Connection {
     this.#noteWork(thread)
   }
 
+  /** On the main thread others have their turn between two statements, so it is the longest that counts. */
   #noteWork (thread: Thread): void {
-    if (this.#hasBegun) this.#home.placement.ranApart(this.#home.costOfTransaction(this.#first), thread.workedMs - this.#workedBefore)
+    if (this.#hasBegun) this.#home.placement.ranApart(this.#home.costOfTransaction(this.#first), thread.longestMs)
   }
 
   #giveBack (): void {
@@ -283,7 +283,7 @@ export class SqliteConnection implements Connection {
     if (place.inTransaction) place.control('ROLLBACK')
     this.#home.giveBack(place)
     this.#place = thread
-    this.#workedBefore = thread.workedMs
+    thread.longestMs = 0
     return thread
   }
 

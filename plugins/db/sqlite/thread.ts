@@ -69,6 +69,8 @@ export class Thread {
   inTransaction = false
   /** What it has worked since it was started. */
   workedMs = 0
+  /** What its longest task took, of those since somebody set this to 0. */
+  longestMs = 0
   /** What it has worked since its memory was given back; Infinity after a task that was stopped. */
   workedSinceTrimMs = 0
   /** On the clock of `performance.now()`. */
@@ -260,6 +262,7 @@ export class Thread {
     this.inTransaction = inTransaction
     this.idleSince = performance.now()
     this.workedMs += ms
+    if (ms > this.longestMs) this.longestMs = ms
     this.workedSinceTrimMs += stopped === undefined ? ms : Infinity
   }
 
