@@ -1,7 +1,8 @@
 /**
  * The ways to sign in: those that are configured, and one of our own for trying. @fastify/oauth2 does the protocol: state, PKCE, the exchange of the code.
  *
- * What is kept true: each provider has cookies of its own, so that two sign-ins in two tabs do not meet; where the app is reached over TLS, cookies are sent over TLS only.
+ * What is kept true: each provider has cookies of its own, so that two sign-ins in two tabs do not meet; where the app is reached over TLS, cookies are sent over TLS only,
+ * and nobody but this host can set them.
  */
 import oauth2, { fastifyOauth2, type FastifyOAuth2Options, type OAuth2Namespace, type ProviderConfiguration } from '@fastify/oauth2'
 import type { FastifyInstance } from 'fastify'
@@ -66,13 +67,14 @@ async function registerMock (app: FastifyInstance, context: VaultContext): Promi
 async function register (app: FastifyInstance, context: VaultContext, id: string, options: Pick<FastifyOAuth2Options, 'scope' | 'credentials'>): Promise<OAuth2Namespace> {
   const name = `oauth-${id}`
   const secure = context.settings.url?.startsWith('https:') === true
+  const prefix = secure ? '__Host-vault' : 'vault'
   await app.register(oauth2, {
     ...options,
     name,
     pkce: 'S256',
     callbackUri: request => `${requireOrigin(originOf(request, context))}${API}/auth/${id}/callback`,
-    redirectStateCookieName: `vault_state_${id}`,
-    verifierCookieName: `vault_verifier_${id}`,
+    redirectStateCookieName: `${prefix}_state_${id}`,
+    verifierCookieName: `${prefix}_verifier_${id}`,
     cookie: { path: `${API}/auth`, secure, httpOnly: true, sameSite: 'lax' },
     userAgent: 'fastify-tandem group vault'
   })

@@ -1,6 +1,6 @@
 /** What the routes of accounts take and answer. */
 import { Type, type Static } from 'typebox'
-import { idOf } from '../common/route.ts'
+import { idOf } from '../common/shapes.ts'
 
 const Nullable = <T extends Parameters<typeof Type.Union>[0][number]>(type: T) => Type.Union([type, Type.Null()])
 const Time = Type.String({ description: 'ISO-8601, UTC' })

@@ -9,7 +9,8 @@ import { Type, type TSchema } from 'typebox'
 import type {} from '../../plugins/db/index.ts' // app.db
 import type {} from '../../plugins/tx/index.ts' // config.tx
 import { ErrorAnswer } from './answer-error.ts'
-import { idPattern, type IdKind } from './ids.ts'
+
+export { closed, idOf } from './shapes.ts'
 
 export const families = ['auth', 'group', 'sync', 'web', 'billing', 'ops', 'internal'] as const
 export type Family = typeof families[number]
@@ -44,16 +45,6 @@ export function describe ({ family, summary, description, answers, ...parts }: D
     config: { family },
     schema: { summary, tags: [`vault: ${family}`], ...(description && { description }), ...parts, response: { ...response, '4xx': ErrorAnswer, '5xx': ErrorAnswer } }
   }
-}
-
-/** A body or a query string that takes these and nothing else. */
-export function closed<P extends Record<string, TSchema>> (properties: P) {
-  return Type.Object(properties, { additionalProperties: false })
-}
-
-/** The id of a path or a body. */
-export function idOf (kind: IdKind) {
-  return Type.String({ pattern: idPattern(kind), description: `of a ${kind}` })
 }
 
 /** What is not known is refused, where Fastify's default would take it away; only texts (of the path, the query and the headers) become numbers. */

@@ -7,6 +7,7 @@
 import type { Database, Row } from '../../plugins/db/types.ts'
 import { appendActivity } from '../activity/append.ts'
 import { toNumber, toText } from '../common/columns.ts'
+import { Unauthenticated } from '../common/errors.ts'
 import { newId } from '../common/ids.ts'
 import { normalizeName } from '../common/names.ts'
 import { parseCode } from '../common/secrets.ts'
@@ -35,13 +36,14 @@ export async function previewGroup (db: Pick<Database, 'prepare'>, { code, userI
   return { name: toText(group.name), memberCount, maxMembers, full: memberCount >= maxMembers, alreadyMember }
 }
 
-/** Takes the lock of the group. `joined` is false for who is in it already. Throws `JOIN_CODE_INVALID`, `GROUP_FULL`, `CHARACTER_TAKEN`. */
+/** Takes the lock of the group. `joined` is false for who is in it already. Throws `JOIN_CODE_INVALID`, `GROUP_FULL`, `CHARACTER_TAKEN`, `UNAUTHENTICATED`. */
 export async function joinGroupByCode (db: Db, joining: Joining, now: number): Promise<{ groupId: string, memberId: string, joined: boolean }> {
   return await db.tx(async () => {
     const group = await lockByCode(db, joining.code, now)
     const groupId = toText(group.id)
     const already = await findMembership(db, groupId, joining.userId)
     if (already !== undefined) return { groupId, memberId: already.memberId, joined: false }
+    await requireAlive(db, joining.userId)
     const counted = await db.prepare('UPDATE groups SET member_count = member_count + 1 WHERE id = ? AND member_count < max_members RETURNING id').get(groupId)
     if (counted === undefined) throw new GroupFull(toNumber(group.max_members))
     const memberId = await insertPlayer(db, groupId, joining, now)
@@ -49,6 +51,12 @@ export async function joinGroupByCode (db: Db, joining: Joining, now: number): P
     await appendActivity(db, { groupId, type: 'member.joined', memberId, data: { name: joining.displayName } }, now)
     return { groupId, memberId, joined: true }
   })
+}
+
+/** An account that is being deleted is waited for, and joins nothing any more. Throws `UNAUTHENTICATED`. */
+async function requireAlive (db: Db, userId: string): Promise<void> {
+  const { changes } = await db.prepare('UPDATE users SET display_name = display_name WHERE id = ? AND deleted_at IS NULL').run(userId)
+  if (changes === 0) throw new Unauthenticated()
 }
 
 /** By the code itself: if it was replaced while the lock was waited for, there is no such group any more. */

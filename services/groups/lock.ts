@@ -32,13 +32,16 @@ export interface Change {
 /** So many versions of a group are kept in group_changes. */
 export const KEPT_VERSIONS = 1000
 
+const lock = 'UPDATE groups SET updated_at = ? WHERE id = ? AND deleted_at IS NULL RETURNING *'
+/** Where a transaction runs is learned by its first statement: those that write hundreds of rows are not to be taken for the others. */
+const lockForMany = `${lock} -- many rows`
+
 /**
  * Takes the lock of a group until the transaction ends, and answers its row (all columns of `groups`). Inside a transaction only.
- * Throws `NOT_FOUND` for one that is not there or was deleted.
+ * Throws `NOT_FOUND` for one that is not there or was deleted. `isLarge`: the transaction will write hundreds of rows. Default: false.
  */
-export async function lockGroup (db: Db, groupId: string, now: number): Promise<Row> {
-  const sql = 'UPDATE groups SET updated_at = ? WHERE id = ? AND deleted_at IS NULL RETURNING *'
-  const row = await db.tx(async () => await db.prepare(sql).get(now, groupId), { propagation: 'mandatory' })
+export async function lockGroup (db: Db, groupId: string, now: number, { isLarge = false } = {}): Promise<Row> {
+  const row = await db.tx(async () => await db.prepare(isLarge ? lockForMany : lock).get(now, groupId), { propagation: 'mandatory' })
   if (row === undefined) throw new NotFound('group')
   return row
 }

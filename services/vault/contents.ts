@@ -1,7 +1,7 @@
 /** Whole containers with what is in them. */
 import type { Database, Row } from '../../plugins/db/types.ts'
 import { toFlag, toNumber, toText } from '../common/columns.ts'
-import { positional } from './container-names.ts'
+import { countSlots } from './container-names.ts'
 import type { ContainerContent } from './schema.ts'
 
 type Db = Pick<Database, 'prepare'>
@@ -54,7 +54,7 @@ function toContent (row: Row, items: readonly Row[]): Content {
 /** With the empty slots, where the place matters. */
 export function toSlots ({ container, version, capturedAt, receivedAt, approximate, stacks }: Content): ContainerContent {
   const bySlot = new Map(stacks.map(({ slot, itemId, quantity }) => [slot, { itemId, quantity }]))
-  const size = positional[container]
+  const size = countSlots(container)
   return {
     version,
     capturedAt: new Date(capturedAt).toISOString(),

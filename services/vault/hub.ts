@@ -8,7 +8,7 @@
  *  4. A person has 4 streams in one process, an address that looks at the demo group 10: with one more the oldest ends. (A browser that was put to sleep holds streams that nobody
  *     reads; to refuse the new one would lock its owner out.)
  */
-import type { ChannelEvent, Database, Log } from '../../plugins/db/types.ts'
+import type { ChannelEvent, Database, Listener, Log } from '../../plugins/db/types.ts'
 import { errorKind } from '../../plugins/errors.ts'
 import { SESSION_CHANNEL } from '../auth/sessions.ts'
 import { CATALOG_CHANNEL } from '../catalog/channel.ts'
@@ -96,11 +96,14 @@ export class Hub {
       [SESSION_CHANNEL, sessionId => { this.#endIf('signed-out', watcher => watcher.sessionId === sessionId) }],
       [CATALOG_CHANNEL, version => { this.#tellAll({ event: 'catalog', data: { catalogVersion: Number(version) } }) }]
     ]
-    const listeners = await Promise.allSettled(hears.map(async ([channel, hear]) => await this.#db.listen(channel, event => { this.#hear(channel, event, hear) })))
-    const failed = listeners.find(({ status }) => status === 'rejected')
-    if (failed?.status !== 'rejected') return
-    for (const listener of listeners) if (listener.status === 'fulfilled') await listener.value.close()
-    throw failed.reason
+    const listeners: Listener[] = []
+    try {
+      // one after the other: they share a connection
+      for (const [channel, hear] of hears) listeners.push(await this.#db.listen(channel, event => { this.#hear(channel, event, hear) }))
+    } catch (error) {
+      for (const listener of listeners) await listener.close()
+      throw error
+    }
   }
 
   /** All channels have their gaps together, so one of them is enough. */

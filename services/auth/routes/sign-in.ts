@@ -19,7 +19,8 @@ import { signIn } from '../store/sign-in.ts'
 const ByProvider = Type.Object({ provider: Type.String({ maxLength: 20 }) })
 
 export function signInRoutes (app: FastifyInstance, context: VaultContext, providers: ReadonlyMap<string, Provider>): void {
-  const limitLogins = app.limitTo({ max: 20, seconds: 600, by: ({ ip }) => `login ${ip}` })
+  // each is counted on its way there and on its way back
+  const limitLogins = app.limitTo({ max: 40, seconds: 600, by: ({ ip }) => `login ${ip}` })
 
   app.get(`${API}/auth/providers`, {
     ...describe({ family: 'auth', summary: 'The ways to sign in', answers: { 200: Type.Array(ProviderInfo) } })
@@ -42,6 +43,7 @@ export function signInRoutes (app: FastifyInstance, context: VaultContext, provi
     return reply.redirect(provider.isMock ? url.replace(MOCK_HOST, origin) : url)
   })
 
+  // its address holds a code: not for the log
   const callback = describe({
     family: 'auth',
     summary: 'Back from the provider',
@@ -49,7 +51,7 @@ export function signInRoutes (app: FastifyInstance, context: VaultContext, provi
     querystring: Type.Object({ code: Type.Optional(Type.String({ maxLength: 2000 })), state: Type.Optional(Type.String({ maxLength: 2000 })), error: Type.Optional(Type.String({ maxLength: 200 })) }),
     answers: { 302: null }
   })
-  app.get<{ Params: { provider: string }, Querystring: { code?: string, error?: string } }>(`${API}/auth/:provider/callback`, { ...callback, config: { ...callback.config, tx: false }, onRequest: app.access.anybody }, async (request, reply) => {
+  app.get<{ Params: { provider: string }, Querystring: { code?: string, error?: string } }>(`${API}/auth/:provider/callback`, { ...callback, config: { ...callback.config, tx: false }, onRequest: [limitLogins, app.access.anybody], logLevel: 'warn' }, async (request, reply) => {
     const provider = find(request.params.provider)
     const returnTo = request.cookies[returnCookie(provider)] ?? '/app'
     reply.clearCookie(returnCookie(provider), returnOptions)

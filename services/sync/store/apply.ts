@@ -21,9 +21,16 @@ import { checkEpoch, inPlace, type Db, type Place, type Writer } from './place.t
 import { replaceContainer } from './replace.ts'
 import type { Applied, Upload } from './upload.ts'
 
+/** Rows of a report that is put in place among the large ones. */
+const LARGE = 100
+
 /** Throws `TOKEN_REVOKED`, `EPOCH_UNKNOWN`. */
 export async function applyContainers (db: Db, writer: Writer, upload: Upload, now: number): Promise<Applied> {
-  return await confirmEqual(db, writer, upload, now) ?? await inPlace(db, writer, now, async place => await applyInPlace(db, writer, upload, place, now))
+  const names = containerNames.filter(name => upload.contents.has(name))
+  const known = await findKnown(db, writer, { names, capturedAt: upload.capturedAt }, now)
+  const isLarge = names.reduce((rows, name) => rows + (known.held.has(name) ? 0 : upload.contents.get(name)?.slots.length ?? 0), 0) > LARGE
+  return await confirmEqual(db, writer, upload, known, now) ??
+    await inPlace(db, writer, now, async place => await applyInPlace(db, writer, upload, place, now), { isLarge })
 }
 
 async function applyInPlace (db: Db, writer: Writer, upload: Upload, place: Place, now: number): Promise<Applied> {

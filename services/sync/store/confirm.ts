@@ -6,15 +6,14 @@
  */
 import { containerNames, type ContainerName } from '../containers.ts'
 import { judge, toResults } from './judge.ts'
-import { findKnown, type Known } from './known.ts'
+import type { Known } from './known.ts'
 import { moveMarks, toMarks } from './marks.ts'
 import { checkEpoch, lockMember, type Db, type Writer } from './place.ts'
 import type { Applied, Upload } from './upload.ts'
 
-/** Undefined: it changes something, or somebody else has just changed it. Throws `TOKEN_REVOKED`, `EPOCH_UNKNOWN`. */
-export async function confirmEqual (db: Db, writer: Writer, upload: Upload, now: number): Promise<Applied | undefined> {
+/** `known`: without a lock. Undefined: it changes something, or somebody else has just changed it. Throws `TOKEN_REVOKED`, `EPOCH_UNKNOWN`. */
+export async function confirmEqual (db: Db, writer: Writer, upload: Upload, known: Known, now: number): Promise<Applied | undefined> {
   const names = containerNames.filter(name => upload.contents.has(name))
-  const known = await findKnown(db, writer, { names, capturedAt: upload.capturedAt }, now)
   const results = new Map(names.map(name => [name, judge(known, name, upload)]))
   if (names.some(name => results.get(name) === 'applied')) return undefined
   const equal = names.filter(name => results.get(name) === 'unchanged')

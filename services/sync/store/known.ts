@@ -1,6 +1,6 @@
 /** What is known before a report: how far its writer has come with each container, and what is in there now. Store: no Fastify. */
 import type { Row } from '../../../plugins/db/types.ts'
-import { toFlag, toNumber, toNumberOrNull, toText } from '../../common/columns.ts'
+import { toFlag, toNumber, toText } from '../../common/columns.ts'
 import { TokenRevoked } from '../../common/errors.ts'
 import { isContainerName, SHARED, type ContainerName } from '../containers.ts'
 import { findSharedMember, type Db, type Moment, type Writer } from './place.ts'
@@ -25,13 +25,14 @@ export interface Known {
   readonly held: ReadonlyMap<ContainerName, Held>
 }
 
-const both = `
+/** Marks, contents, and, without a container, where the member stands: in one go, since every report asks for it. */
+const all = `
   SELECT container, owner_member_id AS owner, epoch, seq, CAST(NULL AS TEXT) AS content_hash, CAST(NULL AS TEXT) AS writer, CAST(NULL AS BIGINT) AS captured_at, CAST(NULL AS INTEGER) AS approximate
   FROM sync_marks WHERE owner_member_id IN (:member, :shared) AND writer_member_id = :member
   UNION ALL
-  SELECT container, member_id, NULL, NULL, content_hash, writer_member_id, captured_at, approximate FROM containers WHERE member_id IN (:member, :shared)`
-
-const standing = 'SELECT groups.version, members.clock_offset_ms FROM members JOIN groups ON groups.id = members.group_id WHERE members.id = ?'
+  SELECT container, member_id, NULL, NULL, content_hash, writer_member_id, captured_at, approximate FROM containers WHERE member_id IN (:member, :shared)
+  UNION ALL
+  SELECT '', members.group_id, groups.version, COALESCE(members.clock_offset_ms, 0), NULL, NULL, NULL, NULL FROM members JOIN groups ON groups.id = members.group_id WHERE members.id = :member`
 
 export interface Report {
   readonly names: readonly ContainerName[]
@@ -42,12 +43,13 @@ export interface Report {
 /** What is the group's is looked up only if the report has something of it. Throws `TOKEN_REVOKED` if the member is gone. */
 export async function findKnown (db: Db, { groupId, memberId }: Pick<Writer, 'groupId' | 'memberId'>, { names, capturedAt }: Report, now: number): Promise<Known> {
   const shared = names.includes(SHARED) ? await findSharedMember(db, groupId) : memberId
-  const [member, rows] = await Promise.all([db.prepare(standing).get(memberId), db.prepare(both).all({ member: memberId, shared })])
-  if (member === undefined) throw new TokenRevoked()
-  const seenAt = Math.min(capturedAt - (toNumberOrNull(member.clock_offset_ms) ?? 0), now)
+  const rows = await db.prepare(all).all({ member: memberId, shared })
+  const standing = rows.find(({ container }) => container === '')
+  if (standing === undefined) throw new TokenRevoked()
+  const seenAt = Math.min(capturedAt - toNumber(standing.seq), now)
   const ownerOf = (name: ContainerName): string => name === SHARED ? shared : memberId
   const isMark = ({ content_hash: hash }: Row): boolean => hash === null
-  return { version: toNumber(member.version), seenAt, writerId: memberId, ownerOf, marks: new Map(rows.filter(isMark).flatMap(toMark)), held: new Map(rows.filter(row => !isMark(row)).flatMap(toHeld)) }
+  return { version: toNumber(standing.epoch), seenAt, writerId: memberId, ownerOf, marks: new Map(rows.filter(isMark).flatMap(toMark)), held: new Map(rows.filter(row => !isMark(row)).flatMap(toHeld)) }
 }
 
 function toMark (row: Row): Array<[ContainerName, Moment]> {

@@ -22,8 +22,6 @@ export interface Moment {
 }
 
 export interface Place {
-  /** All columns of `groups`. */
-  readonly group: Row
   readonly version: number
   readonly epoch: number
   /** How far the plugin's clock is ahead. */
@@ -34,12 +32,15 @@ const lockMemberSql = `
   UPDATE members SET last_sync_at = :now WHERE id = :member AND left_at IS NULL AND EXISTS (SELECT 1 FROM plugin_tokens WHERE id = :token AND revoked_at IS NULL)
   RETURNING sync_epoch, clock_offset_ms`
 
-/** Runs `fn` in a transaction that has the locks of the group and the member. Throws `TOKEN_REVOKED` if one of them, or the token, is gone. */
-export async function inPlace<T> (db: Db, writer: Writer, now: number, fn: (place: Place) => Promise<T>): Promise<T> {
+/**
+ * Runs `fn` in a transaction that has the locks of the group and the member. Throws `TOKEN_REVOKED` if one of them, or the token, is gone. `isLarge`: it will write hundreds of
+ * rows.
+ */
+export async function inPlace<T> (db: Db, writer: Writer, now: number, fn: (place: Place) => Promise<T>, { isLarge = false } = {}): Promise<T> {
   return await db.tx(async () => {
-    const group = await lockGroupOf(db, writer, now)
+    const group = await lockGroupOf(db, writer, now, isLarge)
     const member = await lockMember(db, writer, now)
-    return await fn({ group, version: toNumber(group.version), ...member })
+    return await fn({ version: toNumber(group.version), ...member })
   }, { retry: 2 })
 }
 
@@ -50,9 +51,9 @@ export async function lockMember (db: Db, { memberId, tokenId }: Writer, now: nu
   return { epoch: toNumber(row.sync_epoch), clockOffsetMs: toNumberOrNull(row.clock_offset_ms) ?? 0 }
 }
 
-export async function lockGroupOf (db: Db, { groupId }: Pick<Writer, 'groupId'>, now: number): Promise<Row> {
+async function lockGroupOf (db: Db, { groupId }: Writer, now: number, isLarge: boolean): Promise<Row> {
   try {
-    return await lockGroup(db, groupId, now)
+    return await lockGroup(db, groupId, now, { isLarge })
   } catch (error) {
     throw error instanceof NotFound ? new TokenRevoked() : error
   }

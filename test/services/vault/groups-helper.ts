@@ -39,16 +39,22 @@ export async function rowsOf (db: Database): Promise<Record<string, readonly Row
   return Object.fromEntries(rows.map(([table, texts]) => [table, texts.map(text => JSON.parse(text) as Row)]))
 }
 
-/** While `fn` runs, each such write to `table` fails. */
+let triggers = 0
+
+/**
+ * While `fn` runs, each such write to `table` fails. Each trigger has a name of its own: a connection of SQLite that has not met the end of the one before says of its name that
+ * it exists already.
+ */
 export async function whileRefused (db: Database, write: 'INSERT' | 'UPDATE' | 'DELETE', table: string, fn: () => Promise<void>): Promise<void> {
+  const name = `refuse_${++triggers}`
   await db.exec(db.engine === 'sqlite'
-    ? `CREATE TRIGGER refuse BEFORE ${write} ON ${table} BEGIN SELECT RAISE(ABORT, 'refused'); END`
+    ? `CREATE TRIGGER ${name} BEFORE ${write} ON ${table} BEGIN SELECT RAISE(ABORT, 'refused'); END`
     : `CREATE OR REPLACE FUNCTION refuse () RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
-      CREATE TRIGGER refuse BEFORE ${write} ON ${table} FOR EACH ROW EXECUTE FUNCTION refuse ()`)
+      CREATE TRIGGER ${name} BEFORE ${write} ON ${table} FOR EACH ROW EXECUTE FUNCTION refuse ()`)
   try {
     await fn()
   } finally {
-    await db.exec(db.engine === 'sqlite' ? 'DROP TRIGGER refuse' : `DROP TRIGGER refuse ON ${table}`)
+    await db.exec(db.engine === 'sqlite' ? `DROP TRIGGER ${name}` : `DROP TRIGGER ${name} ON ${table}`)
   }
 }
 

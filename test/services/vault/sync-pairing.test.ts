@@ -12,9 +12,9 @@ async function start (world: World, body: object = plugin): Promise<Started> {
   return (await world.ask<Started>('POST', '/sync/pair/start', { body })).body
 }
 
-async function poll (world: World, { deviceCode }: Started): Promise<[status: number, code: string | undefined, body: Json]> {
-  const { status, body } = await world.ask<Json>('POST', '/sync/pair/poll', { body: { deviceCode } })
-  return [status, body.error?.code as string | undefined, body]
+async function poll (world: World, { deviceCode }: Started): Promise<[status: number, code: string | undefined, body: { token?: string }]> {
+  const { status, body } = await world.ask<{ token?: string, error?: { code: string } }>('POST', '/sync/pair/poll', { body: { deviceCode } })
+  return [status, body.error?.code, body]
 }
 
 async function approve (world: World, by: Person, { groupId }: Pick<MadeGroup, 'groupId'>, userCode: string, more: object = {}): Promise<[status: number, code: string | undefined]> {
@@ -36,7 +36,7 @@ for (const engine of engines) {
       t.strictSame((await world.ask('POST', '/sync/pair/approve', { by: ann, body: { userCode: ` ${started.userCode.toLowerCase().replace('-', ' ')}`, groupId: group.groupId, allow: true, label: 'gaming PC' } })).body,
         { deviceLabel: 'gaming PC', pluginVersion: '1.2.3' }, 'however the code is typed')
       const [status, , paired] = await poll(world, started)
-      const token = String(paired.token as unknown)
+      const { token = '' } = paired
       t.equal(status, 200)
       t.match(paired, { token: /^gv_[0-9A-Za-z]{49}$/, member: { id: group.memberId, displayName: 'Ann', characterName: null }, group: { id: group.groupId, name: 'Anns' } })
       t.match(await poll(world, started), [400, 'expired_token'], 'and not once more')
