@@ -24,11 +24,11 @@ Needs a Chromium: scripts/install-chromium.sh gets one; CHROMIUM says where anot
 
 interface Shot {
   readonly name: string
-  /** `group`: the one that was made. */
+  /** A function: of the path of the group that was made. */
   readonly path: string | ((groupPath: string) => string)
   readonly theme: 'light' | 'dark'
   readonly size?: { readonly width: number, readonly height: number }
-  /** Once more than the page itself: what has to be there. */
+  /** What has to be there first. */
   readonly until: string
 }
 
@@ -38,7 +38,6 @@ const phone = { width: 360, height: 720 }
 const shots: readonly Shot[] = [
   { name: 'vault-landing-light', path: '/', theme: 'light', until: '.preview .cell' },
   { name: 'vault-grid-light', path: '/demo?sort=ge', theme: 'light', until: '#live[data-state="live"]' },
-  { name: 'vault-grid-dark', path: '/demo?sort=ge', theme: 'dark', until: '#live[data-state="live"]' },
   { name: 'vault-drawer-dark', path: '/demo?q=rune&item=560', theme: 'dark', until: '#drawer .holders' },
   { name: 'vault-member-light', path: '/demo?view=members', theme: 'light', until: '.panel' },
   { name: 'vault-settings-light', path: group => `${group}?view=settings`, theme: 'light', until: '#set-plan .pairs' },

@@ -18,8 +18,8 @@ import { sendPage, themeOf } from '../visit.ts'
 /** What the page shows at first; the browser asks for more. */
 const FIRST = 200
 
-const groupRoute = describe({ family: 'web', summary: 'the vault of a group', params: Type.Object({ groupId: idOf('group') }), answers: { 200: null, 302: null } })
-const demoRoute = describe({ family: 'web', summary: 'the vault of the demo group', answers: { 200: null } })
+const groupRoute = describe({ family: 'web', summary: 'The vault of a group', params: Type.Object({ groupId: idOf('group') }), answers: { 200: null, 302: null } })
+const demoRoute = describe({ family: 'web', summary: 'The vault of the demo group', answers: { 200: null } })
 
 export function groupPages (app: FastifyInstance, { now }: VaultContext): void {
   const { db } = app

@@ -12,8 +12,8 @@ import { join } from '../views/join.ts'
 import { landing } from '../views/landing.ts'
 import { sendPage, signInOptions, themeOf } from '../visit.ts'
 
-const landingRoute = describe({ family: 'web', summary: 'the landing page', querystring: Type.Object({ login: Type.Optional(Type.String()), reason: Type.Optional(Type.String()), returnTo: Type.Optional(Type.String()) }), answers: { 200: null } })
-const joinRoute = describe({ family: 'web', summary: 'an invitation', params: Type.Object({ code: Type.String() }), answers: { 200: null } })
+const landingRoute = describe({ family: 'web', summary: 'The landing page', querystring: Type.Object({ login: Type.Optional(Type.String()), reason: Type.Optional(Type.String()), returnTo: Type.Optional(Type.String()) }), answers: { 200: null } })
+const joinRoute = describe({ family: 'web', summary: 'An invitation', params: Type.Object({ code: Type.String() }), answers: { 200: null } })
 
 export function openPages (app: FastifyInstance, context: VaultContext): void {
   const { db } = app

@@ -10,8 +10,8 @@ import { home } from '../views/home.ts'
 import { link } from '../views/link.ts'
 import { sendPage, themeOf } from '../visit.ts'
 
-const homeRoute = describe({ family: 'web', summary: 'my groups', answers: { 200: null, 302: null } })
-const linkRoute = describe({ family: 'web', summary: 'confirm a plugin\'s code', querystring: Type.Object({ code: Type.Optional(Type.String()) }), answers: { 200: null, 302: null } })
+const homeRoute = describe({ family: 'web', summary: 'My groups', answers: { 200: null, 302: null } })
+const linkRoute = describe({ family: 'web', summary: 'Confirm a plugin\'s code', querystring: Type.Object({ code: Type.Optional(Type.String()) }), answers: { 200: null, 302: null } })
 
 export function ownPages (app: FastifyInstance, { now }: VaultContext): void {
   const { db } = app

@@ -212,28 +212,31 @@ function isRead () {
 
 function isOnline () {
   const banner = byId('offline')
-  if (banner.hidden) return
+  if (!banner.hidden && !start.live) showState('polling')
   banner.hidden = true
-  showState('live')
 }
 
 /** @param {unknown} error */
 function fail (error) {
   if (!(error instanceof ApiError)) throw error
-  if (error.code === 'OFFLINE') {
-    const banner = byId('offline')
-    const [text] = banner.getElementsByTagName('span')
-    if (text !== undefined) text.textContent = `You are offline. This is as of ${fullTime(new Date(readAt).toISOString())}, ${agoOf(new Date(readAt).toISOString(), Date.now())}.`
-    banner.hidden = false
-    showState('offline')
-  } else if (error.status === 401) end('Your session is over', 'Sign in again to see the group.', '/')
+  if (error.code === 'OFFLINE') showOffline()
+  else if (error.status === 401) end('Your session is over', 'Sign in again to see the group.', '/')
   else if (error.status === 404) end('You are not in this group any more', 'You were removed from it, or it was deleted. What was yours in it is gone from its vault.', '/app')
   else toast(error.message)
 }
 
+function showOffline () {
+  const banner = byId('offline')
+  const [text] = banner.getElementsByTagName('span')
+  const time = new Date(readAt).toISOString()
+  if (text !== undefined) text.textContent = `You are offline. This is as of ${fullTime(time)}, ${agoOf(time, Date.now())}.`
+  banner.hidden = false
+  showState('offline')
+}
+
 /** @param {string} title @param {string} text @param {string} href */
 function end (title, text, href) {
-  live.close()
+  live.end()
   closeDrawer()
   showState('offline', 'ended')
   fill(byId('main'), html`<div class="nothing"><h2>${title}</h2><p>${text}</p><p><a class="button primary" href="${href}">Go on</a></p></div>`)
@@ -246,6 +249,8 @@ function onNews (kind, data) {
     case 'activity': if (query.view === 'activity') refreshActivity(source, vault.members).catch(fail); break
     case 'billing': if (query.view === 'settings') showPart(); break
     case 'presence': break
+    case 'lost': showOffline(); break
+    case 'back': isOnline(); break
     case 'bye': void catchUp(); break
     case 'poll':
       if (query.view === 'activity') refreshActivity(source, vault.members).catch(fail)

@@ -35,7 +35,7 @@ export function groupPage (page: GroupPage): Html {
     bar: html`<div class="group-title"><h1>${group.name}</h1><span class="pill" id="member-count" data-max="${maxMembers}" title="players">${memberCount}/${maxMembers}</span><span class="live" id="live" data-state="start" role="status"><i></i><span>connecting</span></span></div>
       <nav class="tabs" aria-label="Parts of the group">${Object.entries(VIEWS).filter(([view]) => !isDemo || view !== 'settings').map(([view, label]) =>
         html`<a href="${writeQuery({ ...query, view: view as PageQuery['view'], item: null })}" data-view="${view}"${view === query.view ? html` aria-current="page"` : ''}>${label}</a>`)}</nav>`,
-    actions: html`${isDemo ? html`<a class="button primary" href="/">Make your own</a>` : html`<button class="primary" id="invite" type="button">${icon('invite')}<span>Invite</span></button>`}${displayName !== null && account(displayName)}`,
+    actions: html`${isDemo ? html`<a class="button primary" href="${displayName === null ? '/' : '/app'}">${displayName === null ? 'Sign in' : 'My groups'}</a>` : html`<button class="primary" id="invite" type="button">${icon('invite')}<span>Invite</span></button>`}${displayName !== null && account(displayName)}`,
     content: html`${glyphSheet}${dataBlock('start', start)}
     <div id="banners">
       <p class="banner" id="offline" hidden>${icon('warn')}<span></span></p>

@@ -55,7 +55,7 @@ export function landing ({ theme, isSignedIn, options, returnTo, failure, sample
         ${fact('Open', html`Everything here is JSON that you can use yourself: <a href="/api/v1/docs">the API</a>.`)}
       </section>
     </main>
-    <footer class="foot"><p>Made by players, for players. Signs and colours are our own; names of items belong to the game’s owner.</p></footer>`
+    <footer class="foot"><p>Signs and colours are this app’s own; the names of items belong to the owner of the game.</p></footer>`
   })
 }
 

@@ -106,6 +106,14 @@ async function usePages (t: Test, browsers: BrowserWorld, { ann, ben, groupUrl, 
     }
   })
 
+  await t.test('without a network the page says of when it is, and catches up', async () => {
+    await ben.context().setOffline(true)
+    await ben.getByText(/You are offline\. This is as of/).waitFor()
+    await ben.context().setOffline(false)
+    await ben.getByText(/You are offline/).waitFor({ state: 'hidden' })
+    await ben.locator('#live[data-state="live"]').waitFor()
+  })
+
   await t.test('settings: a device is revoked, and who is removed is told so', async () => {
     await ann.goto(`${groupUrl}?view=settings`)
     ann.on('dialog', dialog => { void dialog.accept() })

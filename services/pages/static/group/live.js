@@ -18,33 +18,58 @@ export function showState (state, text) {
   element.title = { live: 'Changes show up at once', polling: 'The page asks for changes every 15 s', offline: 'The app cannot be reached', start: '' }[state]
 }
 
+/** So long a stream may be away before that is worth a word. */
+const PATIENCE_MS = 4000
+
+/** What happened, with whatever the server says of it; beside its events: `poll`, it is time to ask; `lost`, it cannot be reached; `back`, it can again. */
+const EVENTS = ['hello', 'vault', 'roster', 'presence', 'activity', 'billing', 'catalog', 'resync']
+
 /**
- * @param {{ url: (() => string) | null, pollMs?: number, onNews: (kind: string, data: Record<string, unknown>) => void }} options `url`: of the events; null: there are none
+ * @param {{ url: (() => string) | null, onNews: (kind: string, data: Record<string, unknown>) => void }} options `url`: of the events from now on; null: there are none
  */
-export function watch ({ url, pollMs = POLL_MS, onNews }) {
+export function watch ({ url, onNews }) {
   /** @type {EventSource | undefined} */
   let stream
   /** @type {ReturnType<typeof setInterval> | undefined} */
   let timer
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let patience
+  let isOver = false
 
   function poll () {
-    showState('polling', pollMs === POLL_MS ? undefined : 'live')
-    timer ??= setInterval(() => { onNews('poll', {}) }, pollMs)
+    showState('polling')
+    timer ??= setInterval(() => { onNews('poll', {}) }, POLL_MS)
   }
 
   function open () {
-    if (document.hidden || stream !== undefined || timer !== undefined) return
+    if (isOver || document.hidden || stream !== undefined || timer !== undefined) return
     if (url === null) { poll(); return }
     stream = new EventSource(url())
-    stream.addEventListener('open', () => { showState('live') })
-    // the browser tries again by itself, unless the answer was a refusal
-    stream.addEventListener('error', () => {
-      if (stream?.readyState !== EventSource.CLOSED) { showState('start', 'reconnecting'); return }
+    stream.addEventListener('open', () => {
+      clearTimeout(patience)
+      patience = undefined
+      showState('live')
+      onNews('back', {})
+    })
+    stream.addEventListener('error', fall)
+    for (const kind of EVENTS) stream.addEventListener(kind, event => { onNews(kind, parse(event.data)) })
+    // it is ended by the server, which does not want it back at once: one is in too many tabs, or the plan has no events any more
+    stream.addEventListener('bye', event => {
       close()
       poll()
+      onNews('bye', parse(event.data))
     })
-    for (const kind of ['hello', 'vault', 'roster', 'presence', 'activity', 'settings', 'billing', 'catalog', 'resync', 'bye']) {
-      stream.addEventListener(kind, event => { onNews(kind, parse(event.data)) })
+  }
+
+  /** The browser tries again by itself, unless the answer was a refusal. */
+  function fall () {
+    if (stream?.readyState === EventSource.CLOSED) {
+      close()
+      poll()
+      onNews('poll', {})
+    } else {
+      showState('start', 'reconnecting')
+      patience ??= setTimeout(() => { onNews('lost', {}) }, PATIENCE_MS)
     }
   }
 
@@ -53,6 +78,8 @@ export function watch ({ url, pollMs = POLL_MS, onNews }) {
     stream = undefined
     clearInterval(timer)
     timer = undefined
+    clearTimeout(patience)
+    patience = undefined
   }
 
   // the events begin where the page is; without them it has to ask what it has missed
@@ -61,11 +88,22 @@ export function watch ({ url, pollMs = POLL_MS, onNews }) {
     open()
     if (timer !== undefined) onNews('poll', {})
   })
+  window.addEventListener('offline', () => { onNews('lost', {}) })
+  window.addEventListener('online', () => {
+    close()
+    open()
+    onNews('poll', {})
+  })
   // a page that is left must not hold a stream, nor when it is kept for the way back
   window.addEventListener('pagehide', close)
   window.addEventListener('pageshow', ({ persisted }) => { if (persisted) open() })
   open()
-  return { close }
+  return {
+    end () {
+      isOver = true
+      close()
+    }
+  }
 }
 
 /** @param {unknown} text @returns {Record<string, unknown>} */

@@ -60,7 +60,7 @@ function roster (members, { me }) {
   const players = members.filter(({ kind }) => kind === 'player')
   const isAdmin = me.role !== 'member'
   const own = players.find(({ id }) => id === me.memberId)
-  return html`<ul class="lines">${players.map(member => html`<li class="${colorOf(member)}"><i class="dot"></i><span class="who"><b>${member.displayName}${member.id === me.memberId ? ' (you)' : ''}</b><small>${member.characterName ?? 'no character'} · ${member.online ? `online${member.world === null ? '' : `, world ${member.world}`}` : `synced ${agoOf(member.lastSyncAt, Date.now())}`}</small></span>
+  return html`<ul class="lines">${players.map(member => html`<li class="${colorOf(member)}"><i class="dot"></i><span class="who"><b>${member.displayName}${member.id === me.memberId ? ' (you)' : ''}</b><small>${member.characterName ?? 'no character'} · ${member.online ? `online${member.world === null ? '' : `, world ${member.world}`}` : member.lastSyncAt === null ? 'never synced' : `synced ${agoOf(member.lastSyncAt, Date.now())}`}</small></span>
     ${roleOf(member, me)}
     ${isAdmin && member.role !== 'owner' && member.id !== me.memberId ? button('remove', { id: member.id, name: member.displayName }, 'Remove', 'danger') : ''}</li>`)}</ul>
     ${own === undefined ? '' : html`<form data-form="me" data-id="${own.id}"><div class="two"><label>Your name here<input name="displayName" value="${own.displayName}" maxlength="40" required></label><label>Your character<input name="characterName" value="${own.characterName}" maxlength="12"></label></div><button type="submit">Save</button></form>`}`
