@@ -3,6 +3,7 @@ import type { Row } from '../../../plugins/db/types.ts'
 import { toFlag, toNumber, toText } from '../../common/columns.ts'
 import { TokenRevoked } from '../../common/errors.ts'
 import { isContainerName, SHARED, type ContainerName } from '../containers.ts'
+import { once } from './items.ts'
 import { findSharedMember, type Db, type Moment, type Writer } from './place.ts'
 
 export interface Held {
@@ -25,14 +26,20 @@ export interface Known {
   readonly held: ReadonlyMap<ContainerName, Held>
 }
 
-/** Marks, contents, and, without a container, where the member stands: in one go, since every report asks for it. */
-const all = `
+/**
+ * Marks, contents, and, without a container, where the member stands: in one go, since every report asks for it. $1: the member; $2: whose the shared storage is; then as many
+ * names.
+ */
+const byNames = once(names => {
+  const those = Array.from({ length: names }, (_, i) => `$${i + 3}`).join(', ')
+  return `
   SELECT container, owner_member_id AS owner, epoch, seq, CAST(NULL AS TEXT) AS content_hash, CAST(NULL AS TEXT) AS writer, CAST(NULL AS BIGINT) AS captured_at, CAST(NULL AS INTEGER) AS approximate
-  FROM sync_marks WHERE owner_member_id IN (:member, :shared) AND writer_member_id = :member
+  FROM sync_marks WHERE owner_member_id IN ($1, $2) AND container IN (${those}) AND writer_member_id = $1
   UNION ALL
-  SELECT container, member_id, NULL, NULL, content_hash, writer_member_id, captured_at, approximate FROM containers WHERE member_id IN (:member, :shared)
+  SELECT container, member_id, NULL, NULL, content_hash, writer_member_id, captured_at, approximate FROM containers WHERE member_id IN ($1, $2) AND container IN (${those})
   UNION ALL
-  SELECT '', members.group_id, groups.version, COALESCE(members.clock_offset_ms, 0), NULL, NULL, NULL, NULL FROM members JOIN groups ON groups.id = members.group_id WHERE members.id = :member`
+  SELECT '', members.group_id, groups.version, COALESCE(members.clock_offset_ms, 0), NULL, NULL, NULL, NULL FROM members JOIN groups ON groups.id = members.group_id WHERE members.id = $1`
+})
 
 export interface Report {
   readonly names: readonly ContainerName[]
@@ -43,7 +50,7 @@ export interface Report {
 /** What is the group's is looked up only if the report has something of it. Throws `TOKEN_REVOKED` if the member is gone. */
 export async function findKnown (db: Db, { groupId, memberId }: Pick<Writer, 'groupId' | 'memberId'>, { names, capturedAt }: Report, now: number): Promise<Known> {
   const shared = names.includes(SHARED) ? await findSharedMember(db, groupId) : memberId
-  const rows = await db.prepare(all).all({ member: memberId, shared })
+  const rows = await db.prepare(byNames(names.length)).all(memberId, shared, ...names)
   const standing = rows.find(({ container }) => container === '')
   if (standing === undefined) throw new TokenRevoked()
   const seenAt = Math.min(capturedAt - toNumber(standing.seq), now)
