@@ -22,7 +22,7 @@ after later ones. At the end the tables are compared with a recomputation of wha
 
   --groups N    how many groups (200)
   --members N   players in each (5)
-  --seconds N   how long they play, after all have signed in (30)
+  --seconds N   how long they play, after all have signed in and played for 3 s (30)
   --engine E    sqlite or postgres; each on a fresh database, removed at the end (sqlite)
   --url URL     an empty database of your own instead, which stays
   --seed N      another number makes other players (1)

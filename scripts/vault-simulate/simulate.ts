@@ -1,7 +1,8 @@
 /**
  * One simulation: groups in a fresh database, the app in a process of its own, a plugin for each member over real sockets, and at the end the tables against the ledger.
  *
- * What is kept true: the ledger counts what was acknowledged from the first report on; figures are those of the ticks alone, after everybody has signed in.
+ * What is kept true: the ledger counts what was acknowledged from the first report on; figures are those of the ticks alone, after everybody has signed in and ticked for
+ * `WARM_UP_SECONDS`: that a thousand players begin within one second is no part of the load that is simulated.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { readConfig } from '../../plugins/config/index.ts'
@@ -39,6 +40,7 @@ export interface Simulated {
 }
 
 const TICK_MS = 1000
+const WARM_UP_SECONDS = 3
 const SIGNING_IN = 16
 
 export async function simulate (options: SimulateOptions): Promise<Simulated> {
@@ -51,10 +53,12 @@ export async function simulate (options: SimulateOptions): Promise<Simulated> {
     const tally = new Tally()
     const players = groups.flatMap((group, g) => group.members.map((member, m) => new Player({ port, seed: options.seed * 100_000 + g * 100 + m, group, member, tally: before })))
     await signInAll(players, signal, onProgress)
+    const playAll = async (seconds: number, onTick: () => void): Promise<void> => { await Promise.all(players.map(async (player, i) => { await play(player, i / players.length, { ...options, seconds }, onTick) })) }
+    await playAll(WARM_UP_SECONDS, () => { onProgress(before.requests % players.length, players.length, 'warming up') })
     await app.load()
     for (const player of players) player.tally = tally
     const startedAt = performance.now()
-    await Promise.all(players.map(async (player, i) => { await play(player, i / players.length, options, () => { onProgress(tally.requests, players.length * options.seconds, 'playing') }) }))
+    await playAll(options.seconds, () => { onProgress(tally.requests, players.length * options.seconds, 'playing') })
     const seconds = (performance.now() - startedAt) / 1000
     const load = await app.load()
     await Promise.all(players.map(async player => { await player.signOut() }))
@@ -100,7 +104,7 @@ async function signInAll (players: readonly Player[], signal: AbortSignal, onPro
 }
 
 /** Ticks once a second, from a moment of its own on. A tick that is not answered in time takes the place of the next one. */
-async function play (player: Player, phase: number, { seconds, signal }: SimulateOptions, onTick: () => void): Promise<void> {
+async function play (player: Player, phase: number, { seconds, signal }: Pick<SimulateOptions, 'seconds' | 'signal'>, onTick: () => void): Promise<void> {
   const startedAt = performance.now() + phase * TICK_MS
   for (let i = 0; i < seconds && !signal.aborted; i++) {
     const wait = startedAt + i * TICK_MS - performance.now()

@@ -3,7 +3,7 @@
  *
  * Kept true:
  *  1. There is one writer: at most one connection of this process is in a transaction that writes. Who wants to write waits in order, in JavaScript, not at SQLite's lock.
- *  2. Reads see committed data only: no read ever runs on a writer's connection while another's transaction is open on it.
+ *  2. Reads see committed data only: no read ever runs on a writer's connection while another's transaction is open on it. While nobody has it, short reads on their own run there.
  *  3. A connection with an open cursor or read transaction is lent to that alone, since it holds a snapshot.
  *  4. The main thread runs nothing longer than the budget, but for later statements of a transaction that writes (see connection.ts); without a watchdog it runs nothing.
  *  5. Threads are started on demand, without a watchdog a reader and the writer at once, and given tasks only when they are idle. Readers are closed before the writers, so
@@ -18,7 +18,6 @@ import type { BackupOptions, BackupResult, BeginOptions, ChannelEvent, Connectio
 import { abandon, expectedBytes, partialPathOf, watchBackup } from './backup.ts'
 import { bind, SqliteConnection, type Home } from './connection.ts'
 import { toOurError } from './errors.ts'
-import type { Prepared } from './handle.ts'
 import { Inline, isInterrupted } from './inline.ts'
 import { Listening, type Notification } from './listening.ts'
 import { Maintenance } from './maintenance.ts'
@@ -59,7 +58,7 @@ class SqliteEngine implements Engine, Home {
   readonly turns: Turns
   readonly #opener: Opener
   readonly #settings: SqliteSettings
-  /** For reads on their own; on the main thread, never lent. */
+  /** For reads on their own while the writer is lent; on the main thread, never lent itself. */
   readonly #reader: Inline
   readonly #writer: Inline | undefined
   readonly #writerGate: Gate
@@ -122,7 +121,7 @@ class SqliteEngine implements Engine, Home {
           await turn
           checkLimits(limits, query.sql)
         }
-        const result = this.#tryOut(cost, method, prepared, values, limits)
+        const result = this.#tryOut(cost, method, query, values, limits)
         if (result !== OVERRAN) return result
       }
       return await this.#readApart(cost, method, query, values, limits)
@@ -131,10 +130,12 @@ class SqliteEngine implements Engine, Home {
     }
   }
 
-  #tryOut (cost: Cost, method: Method, prepared: Prepared, values: readonly unknown[], limits: Limits): unknown {
+  #tryOut (cost: Cost, method: Method, { text }: Query, values: readonly unknown[], limits: Limits): unknown {
+    const place = this.#freshest()
+    const prepared = place.handle.prepare(text)
     for (let tries = 1; ; tries++) {
       try {
-        const result = this.#reader.tryOut(method, prepared, values, limits)
+        const result = place.tryOut(method, prepared, values, limits)
         cost.shortRuns++
         return result
       } catch (error) {
@@ -144,6 +145,14 @@ class SqliteEngine implements Engine, Home {
         return OVERRAN
       }
     }
+  }
+
+  /**
+   * SQLite empties the page cache of a connection when another one has committed, so the one that writes knows most; but it is somebody's from BEGIN to COMMIT, and as long
+   * as it is lent.
+   */
+  #freshest (): Inline {
+    return this.#writer === undefined || this.#writerGate.isFull ? this.#reader : this.#writer
   }
 
   async #readApart (cost: Cost, method: Method, query: Query, values: readonly unknown[], limits: Limits): Promise<unknown> {

@@ -24,6 +24,7 @@ const LONGEST_PAUSE_MS = 60_000
 const WORTH_TRIMMING_MS = 20
 /** After a checkpoint that a reader has kept from its end. */
 const AGAIN_MS = 1000
+const ROUNDS_AHEAD = 2
 const OPTIMIZE_EVERY_MS = 24 * 60 * 60 * 1000
 const OPTIMIZE_MS = 5000
 
@@ -97,13 +98,14 @@ export class Maintenance {
     const growth = bytes - this.#walBytes
     this.#walBytes = bytes
     if (bytes < this.#settings.walBytes || performance.now() < this.#checkpointAt || this.#isStopped) return
-    if (growth < this.#settings.walBytes / 4) await this.#copyAhead() // else more would be written than copied meanwhile
+    if (growth < this.#settings.walBytes / 4) for (let i = 0; i < ROUNDS_AHEAD; i++) await this.#copyAhead() // else more would be written than copied meanwhile
     const limits = { ...unlimited, deadline: performance.now() + this.#settings.acquireTimeoutMs }
     const isKept = await this.#engine.withWriterThread(limits, async thread => await thread.run({ kind: 'checkpoint', mode: 'TRUNCATE' }, limits, 'checkpoint')) !== 0
     if (isKept) this.#checkpointAt = performance.now() + AGAIN_MS
     this.#walBytes = this.#engine.walBytes()
   }
 
+  /** While others write. Each round leaves what was written during it, so the next one is shorter, and so is the time that writers wait for the last of it. */
   async #copyAhead (): Promise<void> {
     const writer = await this.#engine.idleWriterThread()
     await writer?.run({ kind: 'checkpoint', mode: 'PASSIVE' }, unlimited, 'checkpoint').catch(() => {})
