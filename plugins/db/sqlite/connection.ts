@@ -77,6 +77,7 @@ export class SqliteConnection implements Connection {
     if (place instanceof Thread) void this.#releaseThread(place)
     else {
       if (place.inTransaction) place.control('ROLLBACK')
+      if (this.#hasBegun) this.#home.costOfTransaction(this.#first).shortRuns++
       this.#giveBack()
     }
   }
@@ -161,7 +162,9 @@ export class SqliteConnection implements Connection {
 
   #noteStall (sql: string, ms: number): void {
     this.#home.noteStall(sql, ms)
-    if (this.#hasBegun) this.#home.placement.overran(this.#home.costOfTransaction(this.#first))
+    if (!this.#hasBegun) return
+    const cost = this.#home.costOfTransaction(this.#first)
+    if (!this.#home.placement.mayTryAgain(cost)) this.#home.placement.overran(cost)
   }
 
   async #apart (thread: Thread, method: Method, query: Query, values: readonly unknown[], limits: Limits): Promise<unknown> {
