@@ -31,6 +31,20 @@ onEachBinary('handles that were never given are nobody', (t, binary) => {
   for (const op of [0, -1]) t.notOk(watchdog.cancel(watchdog.slot, op), `operation ${op}`)
 })
 
+onEachBinary('plans do not depend on the values of parameters, so that no statement is compiled anew for a new one', (t, binary) => {
+  const { db } = open(t, binary)
+  db.exec('CREATE TABLE word (text TEXT COLLATE NOCASE); CREATE INDEX word_text ON word (text)')
+  const planOf = (statement: Sqlite.Statement, ...values: string[]): string => (statement.all(...values) as Array<{ detail: string }>).map(({ detail }) => detail).join()
+  t.match(planOf(db.prepare('EXPLAIN QUERY PLAN SELECT text FROM word WHERE text LIKE \'ab%\'')), /^SEARCH/, 'what stands in the text counts')
+  t.match(planOf(db.prepare('EXPLAIN QUERY PLAN SELECT text FROM word WHERE text LIKE ?'), 'ab%'), /^SCAN/, 'what is bound does not')
+  const plain = new Sqlite(':memory:')
+  plain.exec('CREATE TABLE word (text TEXT COLLATE NOCASE); CREATE INDEX word_text ON word (text)')
+  const bound = plain.prepare('EXPLAIN QUERY PLAN SELECT text FROM word WHERE text LIKE ?')
+  planOf(bound, 'ab%')
+  t.match(planOf(bound, 'ab%'), /^SEARCH/, 'without the native part it would')
+  plain.close()
+})
+
 onEachBinary('loading it again changes nothing', (t, binary) => {
   const { db, watchdog } = open(t, binary)
   const { slots } = watchdog.stats()
