@@ -19,7 +19,7 @@ void t.test('every schema of every route can be compiled', async t => {
   const serializer = serializerCompiler()({})
   for (const [route, { body, querystring, params, headers, response = {} }] of routes) {
     t.doesNotThrow(() => { for (const schema of [body, querystring, params, headers]) if (isSchema(schema)) validator({ schema }) }, route)
-    t.doesNotThrow(() => { for (const schema of Object.values(response)) if (isSchema(schema)) serializer({ schema, method: '', url: '', httpStatus: '' }) }, route)
+    t.doesNotThrow(() => { for (const schema of Object.values(response as object)) if (isSchema(schema)) serializer({ schema, method: '', url: '', httpStatus: '' }) }, route)
   }
 })
 
