@@ -10,6 +10,7 @@ import db from './plugins/db/index.ts'
 import { describeError, errorKind, isOurs } from './plugins/errors.ts'
 import ops from './plugins/ops/index.ts'
 import tx from './plugins/tx/index.ts'
+import { compileLate } from './services/common/compile-late.ts'
 import groupVault, { type GroupVaultOptions } from './services/group-vault.ts'
 import jobs from './services/jobs/index.ts'
 import { isForeign } from './services/jobs/migrations/index.ts'
@@ -31,6 +32,7 @@ export interface AppOptions extends Pick<ConfigOptions, 'env'> {
 export default async function app (fastify: FastifyInstance, { env, vault = {} }: AppOptions): Promise<void> {
   fastify.setErrorHandler(answerError)
   fastify.setNotFoundHandler(answerNotFound)
+  compileLate(fastify)
   try {
     await fastify.register(config, { env, own: ownVariables })
     await fastify.register(db, { migrations })

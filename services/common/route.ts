@@ -3,12 +3,12 @@
  *
  * What is kept true: each route belongs to one family; has a schema for each status that is not an error; and refuses what it does not know, in the query string and in the body.
  */
-import ajvCompiler from '@fastify/ajv-compiler'
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import { Type, type TSchema } from 'typebox'
 import type {} from '../../plugins/db/index.ts' // app.db
 import type {} from '../../plugins/tx/index.ts' // config.tx
 import { ErrorAnswer } from './answer-error.ts'
+import { validateLate } from './compile-late.ts'
 
 export { closed, idOf } from './shapes.ts'
 
@@ -47,11 +47,11 @@ export function describe ({ family, summary, description, answers, ...parts }: D
   }
 }
 
+const strict = { removeAdditional: false, useDefaults: true, allErrors: false } as const
+const ofTexts = validateLate({ ...strict, coerceTypes: 'array' })
+const ofBodies = validateLate({ ...strict, coerceTypes: false })
+
 /** What is not known is refused, where Fastify's default would take it away; only texts (of the path, the query and the headers) become numbers. */
 export function validateStrictly (app: FastifyInstance): void {
-  const build = ajvCompiler()
-  const options = { removeAdditional: false, useDefaults: true, allErrors: false } as const
-  const ofTexts = build({}, { customOptions: { ...options, coerceTypes: 'array' } })
-  const ofBodies = build({}, { customOptions: { ...options, coerceTypes: false } })
   app.setValidatorCompiler(route => (route.httpPart === 'body' ? ofBodies : ofTexts)(route))
 }

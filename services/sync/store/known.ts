@@ -31,7 +31,8 @@ export interface Known {
  * names.
  */
 const byNames = once(names => {
-  const those = Array.from({ length: names }, (_, i) => `$${i + 3}`).join(', ')
+  // NULL is none of them; PostgreSQL knows no empty list
+  const those = Array.from({ length: names }, (_, i) => `$${i + 3}`).join(', ') || 'NULL'
   return `
   SELECT container, owner_member_id AS owner, epoch, seq, CAST(NULL AS TEXT) AS content_hash, CAST(NULL AS TEXT) AS writer, CAST(NULL AS BIGINT) AS captured_at, CAST(NULL AS INTEGER) AS approximate
   FROM sync_marks WHERE owner_member_id IN ($1, $2) AND container IN (${those}) AND writer_member_id = $1

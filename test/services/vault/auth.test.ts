@@ -1,9 +1,10 @@
 /** Signing in, sessions and accounts, by the provider for trying, which checks what a real one checks. */
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { IDLE_MS, LONGEST_MS } from '../../../services/auth/sessions.ts'
 import { isOwnPath } from '../../../services/auth/routes/sign-in.ts'
 import { readers } from '../../../services/auth/profile.ts'
 import { engines } from '../../helper/db.ts'
+import { whileRefused } from './failing.ts'
 import { startWorld, type Person, type World } from './world.ts'
 
 /** The cookies of one browser. */
@@ -109,9 +110,8 @@ for (const engine of engines) {
     await t.test('nothing is left of a sign-in that fails in the middle', async t => {
       const users = async () => await world.db.prepare('SELECT (SELECT COUNT(*) FROM users) AS users, (SELECT COUNT(*) FROM identities) AS identities').get()
       const before = await users()
-      await breakInserts(t, world, 'sessions')
       const browser = new Browser(world)
-      t.equal((await browser.get(await browser.authorize('dan'))).status, 500)
+      await whileRefused(world.db, 'INSERT', 'sessions', async () => { t.equal((await browser.get(await browser.authorize('dan'))).status, 500) })
       t.strictSame(await users(), before)
     })
   })
@@ -208,11 +208,10 @@ for (const engine of engines) {
       t.match(await world.ask('DELETE', '/auth/me', { by: ben, body: { confirm: 'Ben' } }), { status: 400 })
       t.match(await world.ask('DELETE', '/auth/me', { by: ben, body: { confirm: 'Benno' } }), { status: 409, body: { error: { code: 'OWNS_GROUPS', details: { groupIds: [own.groupId] } } } })
       await world.db.prepare('UPDATE groups SET deleted_at = 1 WHERE id = ?').run(own.groupId)
-      const undo = await breakUpdates(t, world, 'identities')
-      t.equal((await world.ask('DELETE', '/auth/me', { by: ben, body: { confirm: 'Benno' } })).status, 500)
-      await undo()
+      const end = async () => (await world.ask('DELETE', '/auth/me', { by: ben, body: { confirm: 'Benno' } })).status
+      await whileRefused(world.db, 'DELETE', 'identities', async () => { t.equal(await end(), 500) })
       t.match(await world.db.prepare('SELECT left_at, display_name FROM members WHERE id = ?').get(memberId), { left_at: null, display_name: 'Benno' }, 'nothing half-done')
-      t.equal((await world.ask('DELETE', '/auth/me', { by: ben, body: { confirm: 'Benno' } })).status, 204)
+      t.equal(await end(), 204)
       t.equal((await world.ask('GET', '/auth/me', { by: ben })).status, 401)
       t.match(await world.db.prepare('SELECT display_name, character_name FROM members WHERE id = ?').get(memberId), { display_name: 'Deleted user', character_name: null })
       t.notOk((await world.db.prepare('SELECT data FROM activity_events WHERE member_id = ?').all(memberId)).some(({ data }) => String(data).includes('Benno')))
@@ -252,21 +251,3 @@ void t.test('without the tools for trying there is no provider that is not confi
   t.match(String(started.headers.location), /^https:\/\/github\.com\/login\/oauth\/authorize\?.*redirect_uri=https%3A%2F%2Fvault\.example\.org%2Fapi%2Fv1%2Fauth%2Fgithub%2Fcallback/)
   for (const path of ['/auth/mock/start', '/auth/mock/authorize', '/auth/mock/userinfo']) t.equal((await world.ask('GET', path)).status, 404, path)
 })
-
-/** Every insert into the table fails from now on. */
-async function breakInserts (t: Test, world: World, table: string): Promise<void> {
-  await fail(world, table, 'INSERT')
-  t.pass(`${table} takes nothing any more`)
-}
-
-/** Every deletion from the table fails, until the answer is called. */
-async function breakUpdates (_t: Test, world: World, table: string): Promise<() => Promise<void>> {
-  await fail(world, table, 'DELETE')
-  return async () => { await world.db.exec(world.db.engine === 'sqlite' ? 'DROP TRIGGER broken' : `DROP TRIGGER broken ON ${table}`) }
-}
-
-async function fail (world: World, table: string, what: 'INSERT' | 'DELETE'): Promise<void> {
-  if (world.db.engine === 'sqlite') return await world.db.exec(`CREATE TRIGGER broken BEFORE ${what} ON ${table} BEGIN SELECT RAISE(ABORT, 'broken'); END`)
-  await world.db.exec(`CREATE FUNCTION fail_always() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'broken'; END $$;
-    CREATE TRIGGER broken BEFORE ${what} ON ${table} FOR EACH ROW EXECUTE FUNCTION fail_always()`)
-}

@@ -48,11 +48,11 @@ export class EventSource {
     }
   }
 
-  /** To the end. */
-  async rest (): Promise<Heard[]> {
-    const heard: Heard[] = []
-    for (let next = await this.next(); next !== undefined; next = await this.next()) heard.push(next)
-    return heard
+  /** How it ends. What else is told until then, as of a group's making, comes when it comes. */
+  async last (): Promise<Heard | undefined> {
+    let last: Heard | undefined
+    for (let next = await this.next(); next !== undefined; next = await this.next()) last = next
+    return last
   }
 }
 

@@ -10,7 +10,7 @@ import { probeDatabase } from '../../../services/ops/probe.ts'
 import { healthRoutes } from '../../../services/ops/routes/health.ts'
 import { startPlugins } from '../../helper/app.ts'
 import { deferred, engines, openUrl } from '../../helper/db.ts'
-import { failing } from './outbox-world.ts'
+import { failing } from './failing.ts'
 import { startWorld } from './world.ts'
 
 const DAY = 86_400_000

@@ -2,7 +2,8 @@
 import t from 'tap'
 import { endMembership } from '../../../services/groups/end-membership.ts'
 import { engines } from '../../helper/db.ts'
-import { fill, hear, rowsOf, whileRefused } from './groups-helper.ts'
+import { whileRefused } from './failing.ts'
+import { fill, hear, rowsOf } from './groups-helper.ts'
 import { startWorld } from './world.ts'
 
 /** Everything that it writes. */

@@ -9,7 +9,8 @@ import { leaveGroup } from '../../../services/groups/remove-member.ts'
 import { getGroupSummary, oneSnapshot } from '../../../services/groups/summary.ts'
 import { transferOwnership } from '../../../services/groups/transfer-ownership.ts'
 import { newId } from '../../../services/common/ids.ts'
-import { fill, hear, rowsOf, whileRefused } from './groups-helper.ts'
+import { whileRefused } from './failing.ts'
+import { fill, hear, rowsOf } from './groups-helper.ts'
 import { startWorld } from './world.ts'
 
 const ofDeletion = [

@@ -1,4 +1,4 @@
-/** For the tests of the groups: a member with something of everything, all rows that a group has, and statements that fail. */
+/** For the tests of the groups: a member with something of everything, and all rows that a group has. */
 import type { Test } from 'tap'
 import type { Database, Row } from '../../../plugins/db/types.ts'
 import { CHANNEL, type GroupNews } from '../../../services/groups/lock.ts'
@@ -37,25 +37,6 @@ const tables = ['groups', 'members', 'plugin_tokens', 'containers', 'container_i
 export async function rowsOf (db: Database): Promise<Record<string, readonly Row[]>> {
   const rows = await Promise.all(tables.map(async table => [table, (await db.prepare(`SELECT * FROM ${table}`).all()).map(row => JSON.stringify(row)).sort()] as const))
   return Object.fromEntries(rows.map(([table, texts]) => [table, texts.map(text => JSON.parse(text) as Row)]))
-}
-
-let triggers = 0
-
-/**
- * While `fn` runs, each such write to `table` fails. Each trigger has a name of its own: a connection of SQLite that has not met the end of the one before says of its name that
- * it exists already.
- */
-export async function whileRefused (db: Database, write: 'INSERT' | 'UPDATE' | 'DELETE', table: string, fn: () => Promise<void>): Promise<void> {
-  const name = `refuse_${++triggers}`
-  await db.exec(db.engine === 'sqlite'
-    ? `CREATE TRIGGER ${name} BEFORE ${write} ON ${table} BEGIN SELECT RAISE(ABORT, 'refused'); END`
-    : `CREATE OR REPLACE FUNCTION refuse () RETURNS TRIGGER LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'refused'; END $$;
-      CREATE TRIGGER ${name} BEFORE ${write} ON ${table} FOR EACH ROW EXECUTE FUNCTION refuse ()`)
-  try {
-    await fn()
-  } finally {
-    await db.exec(db.engine === 'sqlite' ? `DROP TRIGGER ${name}` : `DROP TRIGGER ${name} ON ${table}`)
-  }
 }
 
 /** A function that answers what was told of groups since it was called last. */

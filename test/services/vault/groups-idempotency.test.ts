@@ -3,7 +3,7 @@ import t from 'tap'
 import { ABANDONED_MS, KEPT_MS, withIdempotency } from '../../../services/common/idempotency.ts'
 import { deferred, engines } from '../../helper/db.ts'
 import { until } from '../../helper/long.ts'
-import { whileRefused } from './groups-helper.ts'
+import { whileRefused } from './failing.ts'
 import { startWorld } from './world.ts'
 
 for (const engine of engines) {

@@ -3,13 +3,13 @@ import { readdirSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import type { Database } from '../../../plugins/db/types.ts'
 import { CHANNEL } from '../../../services/groups/lock.ts'
 import { markEnvironment, isDev } from '../../../services/internal/store/environment.ts'
 import { toText } from '../../../services/internal/exposition.ts'
 import { keptTables, wipedTables, wipeRuntimeData } from '../../../services/internal/store/wipe.ts'
 import { deferred, engines } from '../../helper/db.ts'
 import { root } from '../../helper/paths.ts'
+import { whileRefused } from './failing.ts'
 import { startWorld, type Answer } from './world.ts'
 
 const KEY = '0123456789abcdef0123456789abcdef'
@@ -99,11 +99,9 @@ for (const engine of engines) {
       const reset = async (body: object): Promise<Answer<{ wiped: Record<string, number> | null, rows: Record<string, number> }>> => await world.ask('POST', '/internal/dev/reset', { headers, body })
       const countGroups = async (): Promise<unknown> => (await db.prepare('SELECT COUNT(*) AS count FROM groups').get())?.count
 
-      await breakSeed(db)
-      t.equal((await reset({ wipe: true, seed: true })).status, 500)
+      await whileRefused(db, 'INSERT', 'activity_events', async () => { t.equal((await reset({ wipe: true, seed: true })).status, 500, 'the last thing that it does fails') }, { type: 'level' })
       t.equal(await countGroups(), 1, 'the seed has failed, so nothing was wiped')
       t.match(await world.ask('GET', `/billing/groups/${made.groupId}`, { by: ann }), { status: 200 })
-      await mendSeed(db)
 
       t.match(await reset({ wipe: false, seed: true }), { status: 200, body: { wiped: null, rows: { groups: 2, users: 6 } } })
       const gone = deferred<unknown>()
@@ -140,17 +138,6 @@ function vaultMigrations (): string[] {
     const folder = new URL(`services/${name}/migrations/`, root)
     return readdirSync(folder).filter(file => file.endsWith('.sql')).map(file => readFileSync(new URL(file, folder), 'utf8'))
   })
-}
-
-/** The last thing that the seed does fails. */
-async function breakSeed (db: Database): Promise<void> {
-  await db.exec(db.engine === 'sqlite'
-    ? `CREATE TRIGGER no_level BEFORE INSERT ON activity_events WHEN NEW.type = 'level' BEGIN SELECT RAISE(ABORT, 'full'); END`
-    : `ALTER TABLE activity_events ADD CONSTRAINT no_level CHECK (type <> 'level')`)
-}
-
-async function mendSeed (db: Database): Promise<void> {
-  await db.exec(db.engine === 'sqlite' ? 'DROP TRIGGER no_level' : 'ALTER TABLE activity_events DROP CONSTRAINT no_level')
 }
 
 void t.test('metrics are text with what must be escaped escaped', async t => {

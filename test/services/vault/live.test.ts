@@ -22,7 +22,7 @@ for (const engine of engines) {
       const source = await watch(t, world, made.groupId, { by: ann })
       await source.until('hello')
       const closed = world.app.close()
-      t.match(await source.rest(), [{ event: 'bye', data: { reason: 'closing' } }])
+      t.match(await source.last(), { event: 'bye', data: { reason: 'closing' } })
       await closed
     })
   })
@@ -88,29 +88,29 @@ async function checkEnds (t: Test, world: World): Promise<void> {
     await bumpGroupVersion(db, groupId, [{ kind: 'roster', memberId: bobId }], clock.now)
     await tellGroup(db, { groupId, kind: 'removed', memberId: bobId, userId: bob.userId })
   })
-  t.match((await other.rest()).at(-1), { event: 'bye', data: { reason: 'removed' } })
+  t.match(await other.last(), { event: 'bye', data: { reason: 'removed' } })
   await own.until('roster')
   t.match(await watch(t, world, groupId, { by: bob }), { status: 404 })
 
   const { public_id: sessionId } = await db.prepare('SELECT public_id FROM sessions WHERE id_hash = ?').get(sha256(ann.headers.cookie?.split('=')[1] ?? '')) ?? {}
   await revokeSession(db, String(sessionId), clock.now)
-  t.match((await own.rest()).at(-1), { event: 'bye', data: { reason: 'signed-out' } })
+  t.match(await own.last(), { event: 'bye', data: { reason: 'signed-out' } })
 
   const next = await newGroup(world)
   const silent = await watch(t, world, next.made.groupId, { by: next.bob })
   await silent.until('hello')
   await db.prepare('UPDATE members SET left_at = ? WHERE id = ?').run(clock.now, next.bobId)
   await hubOf(db).look(clock.now)
-  t.match(await silent.rest(), [{ event: 'bye' }], 'nobody has sent word of it')
+  t.match(await silent.last(), { event: 'bye' }, 'nobody has sent word of it')
 
   const sources = []
   for (let i = 0; i < 5; i++) {
     sources.push(await watch(t, world, next.made.groupId, { by: next.ann }))
     await sources.at(-1)?.until('hello')
   }
-  t.match(await sources[0]?.rest(), [{ event: 'bye', data: { reason: 'too-many' } }])
+  t.match(await sources[0]?.last(), { event: 'bye', data: { reason: 'too-many' } })
   await tellGroup(db, { groupId: next.made.groupId, kind: 'deleted' })
-  for (const source of sources.slice(1)) t.match(await source.rest(), [{ event: 'bye', data: { reason: 'deleted' } }])
+  for (const source of sources.slice(1)) t.match(await source.last(), { event: 'bye', data: { reason: 'deleted' } })
   t.equal(hubOf(db).size, 0, 'nothing is left')
 }
 
@@ -166,5 +166,5 @@ void t.test('what one process changes is told by another, on postgres', async t 
   await world.db.prepare(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND query LIKE '%LISTEN %' AND pid <> pg_backend_pid()`).run()
   t.match((await source.until('resync')).at(-1), { event: 'resync' }, 'something may have been missed')
   await revokeSession(world.db, String((await world.db.prepare('SELECT public_id FROM sessions WHERE user_id = ?').get(ann.userId))?.public_id), world.clock.now)
-  t.match((await source.rest()).at(-1), { event: 'bye', data: { reason: 'signed-out' } })
+  t.match(await source.last(), { event: 'bye', data: { reason: 'signed-out' } })
 })

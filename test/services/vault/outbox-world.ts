@@ -134,14 +134,3 @@ export class OutboxWorld {
     return await this.db.prepare('SELECT * FROM webhooks WHERE id = ?').get(id) ?? {}
   }
 }
-
-/** A database in which statements that match fail: in the database, as one of ours would. */
-export function failing (db: Database, statement: RegExp): Database {
-  return new Proxy(db, {
-    get: (target, name) => {
-      if (name === 'prepare') return (sql: string) => target.prepare(statement.test(sql) ? 'SELECT no_such_column FROM outbox WHERE 1 = 0' : sql)
-      const value: unknown = Reflect.get(target, name, target)
-      return typeof value === 'function' ? value.bind(target) as unknown : value
-    }
-  })
-}

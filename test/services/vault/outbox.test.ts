@@ -5,7 +5,8 @@ import { claimDueDeliveries, LEASE_MS, requeueDead } from '../../../services/act
 import { recordDeliveryResult } from '../../../services/activity/results.ts'
 import { deleteWebhook } from '../../../services/activity/webhooks.ts'
 import { engines, openUrl } from '../../helper/db.ts'
-import { failing, startOutbox } from './outbox-world.ts'
+import { failing } from './failing.ts'
+import { startOutbox } from './outbox-world.ts'
 
 const SECOND = 1000
 const MINUTE = 60 * SECOND

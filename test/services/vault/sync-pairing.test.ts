@@ -1,7 +1,7 @@
 /** A plugin gets its token: the device flow of RFC 8628, each code answered once, each token handed out once (T7, T8). */
 import t from 'tap'
 import { engines } from '../../helper/db.ts'
-import { failOn } from './failing.ts'
+import { whileRefused } from './failing.ts'
 import { startWorld, type Json, type MadeGroup, type Person, type World } from './world.ts'
 
 interface Started { deviceCode: string, userCode: string, verificationUri: string, verificationUriComplete: string, expiresIn: number, interval: number }
@@ -110,18 +110,16 @@ for (const engine of engines) {
     await t.test('T8: a token that could not be stored leaves the pairing as it was', async t => {
       const started = await start(world)
       await approve(world, ann, group, started.userCode)
-      const repair = await failOn(world, 'INSERT', 'plugin_tokens')
-      t.match(await poll(world, started), [500, 'INTERNAL'])
-      t.match(await world.db.prepare('SELECT status FROM pairings WHERE user_code = ?').get(started.userCode.replace('-', '')), { status: 'approved' })
-      await repair()
+      await whileRefused(world.db, 'INSERT', 'plugin_tokens', async () => {
+        t.match(await poll(world, started), [500, 'INTERNAL'])
+        t.match(await world.db.prepare('SELECT status FROM pairings WHERE user_code = ?').get(started.userCode.replace('-', '')), { status: 'approved' })
+      })
       t.match(await poll(world, started), [200], 'so that it can ask again')
     })
 
     await t.test('T7: a confirmation that fails confirms nothing', async t => {
       const started = await start(world)
-      const repair = await failOn(world, 'UPDATE', 'pairings')
-      t.match(await approve(world, ann, group, started.userCode), [500, 'INTERNAL'])
-      await repair()
+      await whileRefused(world.db, 'UPDATE', 'pairings', async () => { t.match(await approve(world, ann, group, started.userCode), [500, 'INTERNAL']) })
       t.match(await poll(world, started), [400, 'authorization_pending'])
       t.strictSame(await approve(world, ann, group, started.userCode), [200, undefined])
     })

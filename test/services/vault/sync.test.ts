@@ -5,7 +5,7 @@ import type { EngineName } from '../../../plugins/db/types.ts'
 import { CHANNEL } from '../../../services/groups/lock.ts'
 import { BANK_STACKS, COINS, events, inventory, login, stacks, tick } from '../../data/vault-payloads.ts'
 import { engines } from '../../helper/db.ts'
-import { failOn } from './failing.ts'
+import { whileRefused } from './failing.ts'
 import { allOf, Reporter, slotsOf, versionOf } from './reporter.ts'
 import { startWorld, type Json, type MadeGroup, type World } from './world.ts'
 
@@ -175,9 +175,7 @@ for (const engine of engines) {
       await ann.send({ ...tick(20), shared: { items: [[COINS, 500]] } })
       const before = await allOf(world, groupId)
       for (const [happening, table] of [['INSERT', 'container_items'], ['UPDATE', 'sync_marks'], ['INSERT', 'activity_events'], ['INSERT', 'group_changes'], ['UPDATE', 'containers']] as const) {
-        const repair = await failOn(world, happening, table)
-        t.match(await ann.send({ inventory: { items: inventory(21) }, shared: { items: [[COINS, 400], [4151, 2]] } }), { status: 500, body: { error: { code: 'INTERNAL' } } }, table)
-        await repair()
+        await whileRefused(world.db, happening, table, async () => { t.match(await ann.send({ inventory: { items: inventory(21) }, shared: { items: [[COINS, 400], [4151, 2]] } }), { status: 500, body: { error: { code: 'INTERNAL' } } }, table) })
         t.strictSame(await allOf(world, groupId), before, table)
       }
       t.match(await ann.send(tick(21)), { status: 200, body: { results: { inventory: 'applied' } } })
@@ -185,9 +183,7 @@ for (const engine of engines) {
 
     await t.test('T9: a session that fails issues no epoch', async t => {
       const { epoch } = ann
-      const repair = await failOn(world, 'INSERT', 'group_changes')
-      t.match(await ann.open('-7239145530219944617', 'Zezima II'), { status: 500 })
-      await repair()
+      await whileRefused(world.db, 'INSERT', 'group_changes', async () => { t.match(await ann.open('-7239145530219944617', 'Zezima II'), { status: 500 }) })
       t.match(await world.db.prepare('SELECT sync_epoch, character_name FROM members WHERE id = ?').get(memberId), { sync_epoch: epoch, character_name: 'Zezima' })
       const epochs = (await Promise.all(Array.from({ length: 5 }, async () => await ann.open('-7239145530219944617', 'Zezima')))).map(({ body }) => Number(body.epoch))
       t.strictSame(epochs.sort((a, b) => a - b), [1, 2, 3, 4, 5].map(n => epoch + n), 'two never have one')
@@ -248,9 +244,7 @@ for (const engine of engines) {
       const before = await allOf(world, groupId)
       const id = randomUUID()
       for (const [happening, table] of [['UPDATE', 'container_items'], ['UPDATE', 'containers'], ['INSERT', 'group_changes']] as const) {
-        const repair = await failOn(world, happening, table)
-        t.match(await ann.delta(id, [[561, 1]], { seq: 500 }), { status: 500 }, table)
-        await repair()
+        await whileRefused(world.db, happening, table, async () => { t.match(await ann.delta(id, [[561, 1]], { seq: 500 }), { status: 500 }, table) })
         t.strictSame(await allOf(world, groupId), before, table)
       }
       t.match(await ann.delta(id, [[561, 1]], { seq: 500 }), { body: { result: 'applied' } })
@@ -322,9 +316,7 @@ for (const engine of engines) {
       t.match(JSON.parse(String(rows[3]?.data)), { name: 'Snakeling', reportedType: 'pet' })
       t.ok(rows.every(row => Number(row.occurred_at) <= world.clock.now), 'nobody reports of tomorrow')
       const before = await allOf(world, groupId)
-      const repair = await failOn(world, 'INSERT', 'activity_events')
-      t.match(await world.ask('POST', '/sync/events', { by: ann.plugin, body: { events: events(at, 2) } }), { status: 500 })
-      await repair()
+      await whileRefused(world.db, 'INSERT', 'activity_events', async () => { t.match(await world.ask('POST', '/sync/events', { by: ann.plugin, body: { events: events(at, 2) } }), { status: 500 }) })
       t.strictSame(await allOf(world, groupId), before)
     })
 
