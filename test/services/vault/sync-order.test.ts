@@ -8,7 +8,7 @@ import { startWorld } from './world.ts'
 for (const engine of engines) {
   void t.test(`five writers, on ${engine}`, async t => {
     const world = await startWorld(t, engine)
-    t.strictSame(await fuzzReports(world, { writers: 5, reports: 60, seed: 7 }), [])
+    t.strictSame(await fuzzReports(world, { writers: 5, reports: 25, seed: 7 }), [])
   })
 }
 
