@@ -109,6 +109,8 @@ export interface Database extends Queryable {
   backup: (path: string, options?: BackupOptions) => Promise<BackupResult>
   /** What it does now, and where each statement runs and why. */
   status: () => DatabaseStatus
+  /** What is under way, and can be stopped. */
+  activity: () => Activity
   /** Ends what is running after `graceMs` (default 5000) and closes all connections. Later statements get `TDM_ERR_DB_CLOSED`. Idempotent. */
   close: (options?: { graceMs?: number }) => Promise<void>
 }
@@ -137,6 +139,7 @@ export interface DatabaseStatus extends EngineStatus { readonly engine: EngineNa
 export interface EngineStatus {
   /** The statements met last, the slowest first. [] where an engine does not choose. */
   readonly statements: readonly StatementStatus[]
+  readonly meters: Meters
   /** Places that are taken, and how many wait for one. */
   readonly queues: Readonly<Record<string, { readonly used: number, readonly waiting: number }>>
   /** Undefined: there is none. PostgreSQL. */
@@ -170,9 +173,64 @@ export interface EngineStatus {
   }
 }
 
+/** What is under way. */
+export interface Activity {
+  /** Statements that run, or wait for a place; the oldest first. What runs on the main thread is never among them, since nobody can look while it does. */
+  readonly statements: readonly RunningStatement[]
+  /** Transactions and statements that hold a place among the connections, the oldest first. */
+  readonly transactions: readonly OpenTransaction[]
+}
+
+export interface RunningStatement {
+  /** The same for the same statement, whenever it is looked at. */
+  readonly key: object
+  readonly sql: string
+  readonly place: 'reader' | 'writer' | 'lane' | 'connection' | 'queue'
+  /** On the clock of `performance.now()`, in ms; `deadline`: Infinity for none. */
+  readonly since: number
+  readonly deadline: number
+  /** The request that it belongs to, a `FastifyRequest` if the tx plugin is there. */
+  readonly request: object | undefined
+  /** Stops it: its caller gets the error. */
+  readonly stop: (error: Error) => void
+}
+
+export interface OpenTransaction {
+  readonly key: object
+  /** Its statement, or the last one. */
+  readonly sql: string
+  /** On the clock of `performance.now()`, in ms; `idleSince`: undefined while a statement runs. */
+  readonly since: number
+  readonly idleSince: number | undefined
+  readonly request: object | undefined
+  /** Rolls it back. Undefined: it is one statement, and ends with that. */
+  readonly stop: ((error: Error) => void) | undefined
+}
+
+/** Counts since the start. */
+export interface Meters {
+  /** Runs that came to their end, by where. The bounds of the histogram are `DURATION_BOUNDS_MS`. */
+  readonly runs: Readonly<Record<'inline' | 'lane' | 'apart', Histogram>>
+  /** Statements that failed, by kind. */
+  readonly failures: Readonly<Record<string, number>>
+  /** What statements and transactions waited for a place. */
+  readonly waits: Histogram
+}
+
+export interface Histogram {
+  readonly count: number
+  readonly sumMs: number
+  readonly maxMs: number
+  /** How many were at most so long, and longer than the bound before; the last: longer than all. */
+  readonly buckets: readonly number[]
+}
+
 /** Where a statement runs, and why. */
 export interface StatementStatus {
   readonly sql: string
+  /** All runs that came to their end, wherever. */
+  readonly total: Histogram
+  readonly failures: number
   /** 'inline': on the main thread, under the budget. 'lane': pipelined with others. 'apart': in a thread, or on a connection of its own. */
   readonly runs: 'inline' | 'lane' | 'apart'
   readonly why: string
@@ -303,6 +361,7 @@ export interface Engine extends Executor {
   listen: (channel: string, fn: (event: ChannelEvent) => unknown, limits: Limits) => Promise<Listener>
   backup: (path: string, options: BackupOptions, limits: Limits) => Promise<BackupResult>
   status: () => EngineStatus
+  activity: () => Activity
   close: (graceMs: number) => Promise<void>
 }
 
