@@ -69,6 +69,8 @@ export class Thread {
   inTransaction = false
   /** What it has worked since it was started. */
   workedMs = 0
+  /** The statement that runs. */
+  current: { readonly sql: string, readonly since: number, readonly limits: Limits, readonly stop: (error: Error) => void } | undefined
   /** What its longest task took, of those since somebody set this to 0. */
   longestMs = 0
   /** What it has worked since its memory was given back; Infinity after a task that was stopped. */
@@ -218,12 +220,14 @@ export class Thread {
         reject(error)
       }, STOP_GRACE_MS)
     }
+    this.current = { sql, since: performance.now(), limits, stop }
     this.#stop = task.kind === 'close' ? undefined : stop // a cursor whose end was stopped before it began stays open, and whoever is next on this connection fails
     const unwatch = watchLimits(limits, sql, stop)
     const answer = await this.#ask({ operation, remainingMs: limits.deadline === Infinity ? undefined : Math.max(0.01, limits.deadline - performance.now()), task })
     unwatch()
     clearTimeout(giveUp)
     this.#stop = undefined
+    this.current = undefined
     this.isStuck = false
     this.#note(answer)
     if (answer.failure === undefined) resolve(answer.value)
