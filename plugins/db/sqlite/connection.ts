@@ -10,6 +10,7 @@
  *  4. The event loop is never kept by a wait: another process' lock is waited for with a back-off.
  */
 import { databaseError } from '../../errors.ts'
+import { publishMemory } from '../events.ts'
 import type { GateLease } from '../gate.ts'
 import type { Cost, Placement } from '../placement.ts'
 import { checkLimits } from '../scope.ts'
@@ -157,7 +158,9 @@ export class SqliteConnection implements Connection {
     try {
       return task()
     } catch (error) {
-      throw isInterrupted(error) && place.wasForMemory() ? databaseError('memory', sql, { cause: error }) : error
+      if (!isInterrupted(error) || !place.wasForMemory()) throw error
+      publishMemory({ what: 'ended', sql })
+      throw databaseError('memory', sql, { cause: error })
     } finally {
       const ms = performance.now() - startedAt
       if (ms > this.#home.placement.budgetMs) this.#noteStall(sql, ms)

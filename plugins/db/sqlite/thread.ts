@@ -12,6 +12,7 @@
 import { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 import { databaseError, DbClosed } from '../../errors.ts'
+import { publishMemory, publishPool } from '../events.ts'
 import { Result, type ResultLimits } from '../result.ts'
 import { checkLimits, watchLimits } from '../scope.ts'
 import type { Limits, Method, Row } from '../types.ts'
@@ -84,9 +85,11 @@ export class Thread {
     this.#watchdog = watchdog
     this.#result = result
     worker.on('message', (answer: Answer) => { this.#onAnswer?.(answer) })
+    publishPool({ engine: 'sqlite', what: 'opened' })
     worker.on('error', (error: Error) => { this.#die(error) })
     this.#exited = new Promise(resolve => {
       worker.once('exit', () => {
+        publishPool({ engine: 'sqlite', what: this.#isEnding ? 'closed' : 'lost' })
         this.#die(new Error('the thread has ended'))
         resolve()
       })
@@ -197,6 +200,7 @@ export class Thread {
   async trim (): Promise<void> {
     const { idleSince } = this
     await this.run({ kind: 'trim' }, unlimited, 'trim')
+    publishMemory({ what: 'released', sql: undefined })
     this.workedSinceTrimMs = 0
     this.idleSince = idleSince
   }
@@ -314,7 +318,10 @@ function errorOf ({ name, message, code, stack }: Failure): Error {
 
 function stoppedError ({ failure, stopped }: Answer, sql: string): Error {
   const cause = errorOf(failure ?? { name: '', message: '', code: '', stack: undefined })
-  if (stopped === 'memory') return databaseError('memory', sql, { cause })
+  if (stopped === 'memory') {
+    publishMemory({ what: 'ended', sql })
+    return databaseError('memory', sql, { cause })
+  }
   if (stopped !== undefined) return databaseError(stopped === 'time' ? 'timeout' : 'aborted', sql, { cause })
   return toOurError(cause, sql)
 }
