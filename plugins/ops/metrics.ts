@@ -7,8 +7,8 @@ import type { FastifyInstance } from 'fastify'
 import type {} from '../config/index.ts' // app.config
 import { countConnections } from '../config/rules.ts'
 import type {} from '../db/index.ts' // app.db
-import type { DatabaseStatus, StatementStatus } from '../db/types.ts'
 import { sumHistograms } from '../db/meter.ts'
+import type { DatabaseStatus, StatementStatus } from '../db/types.ts'
 import type {} from '../tx/index.ts' // config.tx
 import { Counts } from './counts.ts'
 import { fingerprintOf, redactSql } from './fingerprint.ts'
@@ -42,7 +42,7 @@ export class Source {
 
   get status (): DatabaseStatus {
     if (this.#status !== undefined) return this.#status
-    setImmediate(() => { this.#status = undefined })
+    queueMicrotask(() => { this.#status = undefined })
     return this.#status = this.#db.status()
   }
 
