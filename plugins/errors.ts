@@ -129,6 +129,16 @@ export const CopyNotEmpty = define<[tables: string]>('TDM_ERR_COPY_NOT_EMPTY',
   'The target has rows already, in %s. Copy into an empty database, or have these tables emptied first, in the same transaction (--force).', 500)
 export const CopyFailed = define<[table: string, reason: string]>('TDM_ERR_COPY_FAILED', 'Table %s could not be copied, and the target is as it was: %s', 500)
 
+// --- operators ---------------------------------------------------------------------------------------------------------------------
+
+export const OpsOptions = define<[what: string]>('TDM_ERR_OPS_OPTIONS', 'The ops plugin cannot have these options: %s.', 500)
+export const OpsToken = define<[]>('TDM_ERR_OPS_TOKEN', 'This is for operators: send the token of the server (OPS_TOKEN) as "Authorization: Bearer <token>".', 401)
+export const OpsForbidden = define<[]>('TDM_ERR_OPS_FORBIDDEN',
+  'This is for operators, and a change needs the header "x-ops: 1" and must come from the page of this server, unless it is sent with the token itself.', 403)
+export const OpsEnded = define<[id: string]>('TDM_ERR_OPS_ENDED', 'Nothing with the id %s is under way in this process: it has ended.', 404)
+export const OpsEndsItself = define<[id: string]>('TDM_ERR_OPS_ENDS_ITSELF', 'What has the id %s is a single statement, which cannot be stopped here: stop it among the statements.', 409)
+export const OpsStopped = define<[]>('TDM_ERR_OPS_STOPPED', 'An operator has stopped the statement.', 503)
+
 // --- tests of an app -----------------------------------------------------------------------------------------------------------
 
 export const TestingSandbox = define<[]>('TDM_ERR_TESTING_SANDBOX', 'The database is in a sandbox already. Await the end of one sandbox() before the next, or give each test a database.', 500)

@@ -55,7 +55,7 @@ export function checkNames (env: Env): Problem[] {
   const problems = []
   for (const name of Object.keys(env).sort()) {
     const text = readText(env, name)
-    if (text === undefined || !/^(DB|DATABASE|SQLITE)_/.test(name) || isKnown(name) || isServiceLink(name, text)) continue
+    if (text === undefined || !/^(DB|DATABASE|SQLITE|OPS)_/.test(name) || isKnown(name) || isServiceLink(name, text)) continue
     if (name !== 'SQLITE_USE_URI') problems.push(unknownName(name))
     else if (text !== '0') problems.push(useUri)
   }

@@ -11,7 +11,7 @@ import fastifyPlugin from 'fastify-plugin'
 import type { FastifyInstance } from 'fastify'
 import { ConfigInvalid } from '../errors.ts'
 import { checkNames, readText, type Env } from './environment.ts'
-import { formatBytes, formatDuration, parseCacheSize, parseDuration, parseInteger, parseSize, parseWord, type Parsed } from './limits.ts'
+import { accept, formatBytes, formatDuration, parseCacheSize, parseDuration, parseInteger, parseSize, parseToken, parseWord, type Parsed } from './limits.ts'
 import { readMachine, type Machine } from './machine.ts'
 import { readOwn, type OwnVariable } from './own.ts'
 import { problemLine, type Problem } from './problem.ts'
@@ -67,6 +67,15 @@ export interface Config {
     /** 'off': nothing native, so nothing that has begun can be stopped. */
     readonly watchdog: 'on' | 'off'
   }
+  readonly ops: {
+    /** Undefined: nobody is let in by a token. For plugins/ops only. */
+    readonly token: string | undefined
+    /** Undefined: the app's. */
+    readonly port: number | undefined
+    readonly host: string
+    /** Infinity: no slow log. */
+    readonly slowMs: number
+  }
   /** The app's own variables by name, as texts. Undefined: not set, and without a default. */
   readonly own: Readonly<Record<string, string | undefined>>
 }
@@ -92,6 +101,7 @@ export function readConfig (env: Env = process.env, machine: Machine = readMachi
     pool: { max: reader.number('DB_POOL_MAX'), lifetimeMs: reader.number('DB_POOL_LIFETIME') },
     postgres: { compatibility: reader.word('DB_COMPATIBILITY', ['postgres', 'cockroachdb', 'yugabytedb', 'dsql']) ?? 'postgres' },
     sqlite: readSqlite(reader, target.database.engine),
+    ops: readOps(reader),
     own: values
   }
   reader.problems.push(...problems, ...checkNames(env))
@@ -147,6 +157,15 @@ function readSqlite (reader: Reader, engine: 'sqlite' | 'postgres'): Config['sql
     walBytes: reader.number('SQLITE_WAL_SIZE'),
     synchronous: reader.word('SQLITE_SYNCHRONOUS', ['normal', 'full']) ?? 'normal',
     watchdog: reader.word('SQLITE_WATCHDOG', ['on', 'off']) ?? 'on'
+  }
+}
+
+function readOps (reader: Reader): Config['ops'] {
+  return {
+    token: reader.value('OPS_TOKEN', text => parseToken(text, getVariable('OPS_TOKEN').minimum ?? 1)),
+    port: reader.optionalNumber('OPS_PORT'),
+    host: reader.value('OPS_HOST', accept) ?? getVariable('OPS_HOST').default ?? '',
+    slowMs: reader.number('OPS_SLOW')
   }
 }
 

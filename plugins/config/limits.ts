@@ -85,6 +85,12 @@ export function parseInteger (text: string): Parsed<number> {
   return refuse('a whole number', 'digits only, for example 4')
 }
 
+/** What people have to know to be let in. */
+export function parseToken (text: string, minimum: number): Parsed<string> {
+  if (text.length >= minimum && !/\s/.test(text)) return accept(text)
+  return refuse(`${minimum} characters or more, without blanks`, 'for example what "openssl rand -hex 32" prints')
+}
+
 export function parseWord (text: string, words: readonly string[]): Parsed<string> {
   const found = words.find(word => word === text.toLowerCase())
   return found === undefined ? refuse(words.join(' or '), words.join(' or ')) : accept(found)

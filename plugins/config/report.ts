@@ -69,7 +69,7 @@ function noteFor ({ engine, secret, defaultRule }: Variable, config: Config, tex
 }
 
 /** What is in force, as it could be written; URLs without their password. */
-function valueOf (name: Name, { database, migrate, result, pool, postgres, sqlite, ...times }: Config): string {
+function valueOf (name: Name, { database, migrate, result, pool, postgres, sqlite, ops, ...times }: Config): string {
   const values: Record<Name, () => string> = {
     DATABASE_URL: () => database.displayUrl,
     DB_DRIVER: () => database.engine,
@@ -96,7 +96,11 @@ function valueOf (name: Name, { database, migrate, result, pool, postgres, sqlit
     SQLITE_WAL_SIZE: () => formatBytes(sqlite.walBytes),
     SQLITE_READERS: () => String(sqlite.readers),
     SQLITE_SYNCHRONOUS: () => sqlite.synchronous,
-    SQLITE_WATCHDOG: () => sqlite.watchdog
+    SQLITE_WATCHDOG: () => sqlite.watchdog,
+    OPS_TOKEN: () => ops.token === undefined ? 'none' : '***',
+    OPS_PORT: () => String(ops.port ?? 'none'),
+    OPS_HOST: () => ops.host,
+    OPS_SLOW: () => formatDuration(ops.slowMs)
   }
   return values[name]()
 }

@@ -6,7 +6,7 @@
  * It refuses to know how a text is parsed (limits.ts, url.ts) and which values fit together (rules.ts).
  */
 
-export type Form = 'databaseUrl' | 'postgresUrl' | 'word' | 'duration' | 'integer' | 'size' | 'cacheSize'
+export type Form = 'databaseUrl' | 'postgresUrl' | 'word' | 'duration' | 'integer' | 'size' | 'cacheSize' | 'text' | 'token'
 
 export interface Variable {
   readonly name: string
@@ -17,7 +17,7 @@ export interface Variable {
   readonly words?: readonly string[]
   /** What the parsed number counts. */
   readonly unit?: 'ms' | 'bytes' | 'rows' | 'threads' | 'connections'
-  /** The smallest and the largest parsed number. */
+  /** The smallest and the largest parsed number; for form 'token' the fewest characters. */
   readonly minimum?: number
   readonly maximum?: number
   /** True when 0 is allowed and means that there is no limit. */
@@ -301,6 +301,43 @@ export const variables = [
     example: 'off',
     engine: 'sqlite',
     keptBy: 'the engine, when it opens its connections'
+  },
+  {
+    name: 'OPS_TOKEN',
+    description: 'Opens /ops (metrics, what runs, the page) to those who know it. Without it, and without a hook of the app\'s own, only /ops/health is there.',
+    form: 'token',
+    minimum: 16,
+    defaultRule: 'none',
+    example: '0123456789abcdef0123456789abcdef',
+    keptBy: 'plugins/ops, at each request',
+    secret: true
+  },
+  {
+    name: 'OPS_PORT',
+    description: 'A port of its own for /ops, which is then not on the port of the app, except for /ops/health.',
+    form: 'integer',
+    minimum: 1,
+    maximum: 65_535,
+    defaultRule: 'none: on the port of the app',
+    example: '9464',
+    keptBy: 'plugins/ops, at start'
+  },
+  {
+    name: 'OPS_HOST',
+    description: 'Where OPS_PORT listens.',
+    form: 'text',
+    default: '127.0.0.1',
+    example: '10.0.0.5',
+    keptBy: 'plugins/ops, at start'
+  },
+  {
+    ...duration,
+    name: 'OPS_SLOW',
+    description: 'From which duration on a statement is in the slow log. 0: there is none.',
+    zeroIsNone: true,
+    default: '500ms',
+    example: '100ms',
+    keptBy: 'plugins/ops'
   }
 ] as const satisfies readonly Variable[]
 
@@ -324,6 +361,8 @@ export function formOf (variable: Variable): string {
     case 'duration': return 'a duration: 250ms, 30s, 10min, 1h; a bare number counts ms'
     case 'integer': return `a whole number from ${variable.minimum ?? 0} up${variable.zeroIsNone === true ? ', or 0' : ''}`
     case 'size': return 'a size: 200MB, 2GiB, 25% of the memory; a bare number counts bytes'
+    case 'text': return 'a name or an address'
+    case 'token': return `${variable.minimum ?? 1} characters or more, without blanks`
     case 'cacheSize': return 'a size: 16MB, 2GiB, 1% of the memory, or -16000 for 16000 KiB'
   }
 }

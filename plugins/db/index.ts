@@ -20,7 +20,11 @@ export type {
 } from './types.ts'
 
 declare module 'fastify' {
-  interface FastifyInstance { db: Database }
+  interface FastifyInstance {
+    db: Database
+    /** As given to the db plugin. */
+    dbMigrations: readonly MigrationSet[]
+  }
 }
 
 export interface DbOptions {
@@ -39,6 +43,7 @@ async function db (app: FastifyInstance, { migrations = [] }: DbOptions): Promis
     throw error
   }
   app.decorate('db', database)
+  app.decorate('dbMigrations', migrations)
   if (config.database.engine === 'postgres') await app.register(fastifyPostgres, { ...await findConfig(parseAddress(config.database.url)), Client: AddressClient as unknown as new () => ClientBase, max: config.pool.max })
   log.info({ engine: database.engine, database: config.database.displayUrl }, 'database open')
 }

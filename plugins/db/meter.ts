@@ -45,7 +45,8 @@ export function sumMeters (all: readonly Meters[]): Meters {
   return { runs: { inline: sum(({ runs }) => runs.inline), lane: sum(({ runs }) => runs.lane), apart: sum(({ runs }) => runs.apart) }, waits: sum(({ waits }) => waits), failures }
 }
 
-function sumHistograms (all: readonly Histogram[]): Histogram {
+/** As if all of them had been one. */
+export function sumHistograms (all: readonly Histogram[]): Histogram {
   return {
     count: all.reduce((sum, { count }) => sum + count, 0),
     sumMs: all.reduce((sum, { sumMs }) => sum + sumMs, 0),

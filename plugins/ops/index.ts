@@ -1,35 +1,89 @@
 /**
- * The plugin for operators.
+ * The plugin for operators: health for everybody, and for those who are let in what the database layer does, its numbers, and a way to stop what should stop (docs/ops.md).
  *
- * `GET /ops/health/live`: the process answers. `GET /ops/health/ready`: it can do its work, that is, it is not shutting down and the database answers within
- * two seconds; otherwise 503. Neither says anything about the inside.
- * A shutdown answers the requests under way and then ends: kept-alive connections do not hold it up.
+ * What is kept true:
+ *  1. Without a token and without a hook only health exists; and with them nothing but health answers to those who are not let in.
+ *  2. With an address of its own the rest is on that server, and not on the app's.
+ *  3. A shutdown answers the requests under way and then ends: kept-alive connections do not hold it up. The server of its own ends last, so that what holds a shutdown up can be stopped.
  */
-import type { FastifyInstance, FastifyReply } from 'fastify'
+import Fastify, { type FastifyInstance } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
+import { Registry } from 'prom-client'
+import type {} from '../config/index.ts' // app.config
 import type {} from '../db/index.ts' // app.db
-import type {} from '../tx/index.ts' // config.tx
+import { guard, type Access } from './access.ts'
+import { addHealth } from './health.ts'
+import { addMetrics } from './metrics.ts'
+import { addStatements } from './statements.ts'
 
-const DATABASE_DEADLINE_MS = 2000
+export type { Access } from './access.ts'
 
-async function ops (app: FastifyInstance): Promise<void> {
+export interface OpsPluginOptions {
+  /** 16 characters or more. Default: `OPS_TOKEN`. */
+  token?: string | undefined
+  /** Lets in beside the token, by whatever the app knows of a request. Default: none. */
+  access?: Access
+  /** A server of its own for all but health. Default: `OPS_HOST` and `OPS_PORT`, if there is a port. */
+  address?: { host?: string, port: number }
+  /** From which duration on a statement is in the slow log; Infinity: never. Default: `OPS_SLOW`. */
+  slowMs?: number
+}
+
+export interface Ops {
+  /** What `/ops/metrics` shows. An app adds its own: `new Gauge({ …, registers: [app.ops.registry] })`. */
+  readonly registry: Registry
+  readonly slowMs: number
+  /** The server of its own, if there is one. */
+  readonly server: FastifyInstance | undefined
+}
+
+declare module 'fastify' {
+  interface FastifyInstance { ops: Ops }
+}
+
+async function ops (app: FastifyInstance, options: OpsPluginOptions): Promise<void> {
+  const { config } = app
+  const { token = config.ops.token, access, slowMs = config.ops.slowMs } = options
   let isClosing = false
   app.addHook('preClose', async () => {
     isClosing = true
     closeConnectionsAsTheyGetIdle(app)
   })
-  const ping = app.db.prepare('SELECT 1 AS one')
-  app.get('/ops/health/live', { config: { tx: false } }, async () => ({ status: 'ok' }))
-  app.get('/ops/health/ready', { config: { tx: false } }, async (_request, reply) => {
-    if (isClosing) return notReady(reply, 'shutting down')
-    try {
-      await app.db.deadline(DATABASE_DEADLINE_MS, async () => await ping.get())
-      return { status: 'ok' }
-    } catch (error) {
-      app.log.warn({ err: error }, 'not ready: the database does not answer')
-      return notReady(reply, 'the database does not answer')
-    }
+  addHealth(app, () => isClosing)
+  const isOn = token !== undefined || access !== undefined
+  const address = isOn ? addressOf(app, options) : undefined
+  const server = address === undefined ? undefined : Fastify({ loggerInstance: app.log, forceCloseConnections: true })
+  app.decorate('ops', { registry: new Registry(), slowMs, server })
+  if (!isOn) return
+  if (server !== undefined) lend(app, server)
+  const place = server ?? app
+  await place.register(async scope => {
+    guard(scope, token, access, `${place.prefix}/ops`)
+    addRoutes(scope)
   })
+  if (server === undefined) return
+  addHealth(server, () => isClosing)
+  app.addHook('onReady', async () => { await server.listen(address) })
+  app.addHook('onClose', async () => { await server.close() })
+}
+
+function addressOf ({ config: { ops: { host, port } } }: FastifyInstance, { address }: OpsPluginOptions): { host: string, port: number } | undefined {
+  if (address !== undefined) return { host, ...address }
+  return port === undefined ? undefined : { host, port }
+}
+
+/** What the routes need of the app. */
+function lend (app: FastifyInstance, server: FastifyInstance): void {
+  server.decorate('db', app.db)
+  server.decorate('dbMigrations', app.dbMigrations)
+  server.decorate('config', app.config)
+  server.decorate('ops', app.ops)
+}
+
+/** Everything that is guarded. What they need of the app, `db`, `config`, `ops` and `log`, `scope` has. */
+function addRoutes (scope: FastifyInstance): void {
+  addMetrics(scope)
+  addStatements(scope)
 }
 
 /** Node.js closes idle connections once, when the server closes; those that become idle later would keep it open until the client leaves. */
@@ -37,11 +91,6 @@ function closeConnectionsAsTheyGetIdle ({ server }: FastifyInstance): void {
   if (!server.listening) return
   const timer = setInterval(() => { server.closeIdleConnections() }, 50)
   server.once('close', () => { clearInterval(timer) })
-}
-
-function notReady (reply: FastifyReply, reason: string): { status: string, reason: string } {
-  reply.code(503).header('retry-after', '1')
-  return { status: 'unavailable', reason }
 }
 
 export default fastifyPlugin(ops, { name: 'tandem-ops', dependencies: ['tandem-db'], fastify: '5.x' })

@@ -23,6 +23,7 @@ t.test('an empty environment gives the defaults', async t => {
     pool: { max: 10, lifetimeMs: 1_800_000 },
     postgres: { compatibility: 'postgres' },
     own: {},
+    ops: { token: undefined, port: undefined, host: '127.0.0.1', slowMs: 500 },
     sqlite: {
       cacheBytes: 16e6, softHeapBytes: 2e9, hardHeapBytes: 4e9, tempStore: 'file', maxLengthBytes: 16e6, walBytes: 16e6, readers: 4,
       synchronous: 'normal', watchdog: 'on'
@@ -57,7 +58,11 @@ t.test('each variable has its field', async t => {
     SQLITE_WAL_SIZE: '13MB',
     SQLITE_READERS: '3',
     SQLITE_SYNCHRONOUS: 'full',
-    SQLITE_WATCHDOG: 'off'
+    SQLITE_WATCHDOG: 'off',
+    OPS_TOKEN: 'abcdefghijklmnop',
+    OPS_PORT: '9464',
+    OPS_HOST: '::1',
+    OPS_SLOW: '20ms'
   }, machine)
   t.same(config, {
     database: {
@@ -75,6 +80,7 @@ t.test('each variable has its field', async t => {
     pool: { max: 6, lifetimeMs: 25_200_000 },
     postgres: { compatibility: 'dsql' },
     own: {},
+    ops: { token: 'abcdefghijklmnop', port: 9464, host: '::1', slowMs: 20 },
     sqlite: {
       cacheBytes: 8e6, softHeapBytes: 90e6, hardHeapBytes: 100e6, tempStore: 'memory', maxLengthBytes: 12e6, walBytes: 13e6, readers: 3,
       synchronous: 'full', watchdog: 'off'
@@ -85,6 +91,16 @@ t.test('each variable has its field', async t => {
 t.test('an empty text counts as not set', async t => {
   const env = Object.fromEntries(variables.map(({ name }) => [name, ' ']))
   t.same(readConfig(env, machine), readConfig({}, machine))
+})
+
+t.test('a token is long, has no blanks, and is not shown', async t => {
+  for (const token of ['tooShort', 'has some blanks in it']) {
+    const problems = problemsOf({ OPS_TOKEN: token })
+    t.match(problems, [/^OPS_TOKEN.*expected 16 characters or more, without blanks/])
+    t.notMatch(problems.join(), token)
+  }
+  t.match(problemsOf({ OPS_PORT: '65536', OPS_TOKNE: 'x' }), [/^OPS_PORT=65536: expected at most 65535/, /^OPS_TOKNE: .*write OPS_TOKEN,/])
+  t.equal(readConfig({ OPS_SLOW: '0' }, machine).ops.slowMs, Infinity)
 })
 
 t.test('DB_DRIVER alone chooses an engine, whatever libpq\'s variables say', async t => {

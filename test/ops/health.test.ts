@@ -1,4 +1,5 @@
 /** Is the process alive, and can it do its work? */
+import { pathToFileURL } from 'node:url'
 import pg from 'pg'
 import t from 'tap'
 import ops from '../../plugins/ops/index.ts'
@@ -35,6 +36,32 @@ void t.test('not ready when the database does not answer', async t => {
   await admin.query(`ALTER DATABASE ${name} ALLOW_CONNECTIONS true`)
   t.equal((await app.inject('/ops/health/ready')).statusCode, 200, 'and ready again')
 })
+
+for (const engine of engines) {
+  void t.test(`${engine}: not ready while migrations are missing, and ready on a database that is newer`, async t => {
+    const directory = pathToFileURL(`${t.testdir({ '001.do.create-a.sql': 'CREATE TABLE a (x INTEGER);', '002.do.create-b.sql': 'CREATE TABLE b (x INTEGER);' })}/`)
+    const app = await startPlugins(t, engine, { migrations: [{ name: 'some', directory, sameForBoth: true }] })
+    await app.register(ops)
+    const row = await app.db.prepare<{ name: string, md5: string, run_at: string }>('SELECT name, md5, run_at FROM tandem_migrations_some WHERE version = 2').get()
+    const insert = async (version: number, md5 = row?.md5 ?? ''): Promise<void> => {
+      await app.db.prepare('INSERT INTO tandem_migrations_some (version, name, md5, run_at) VALUES (?, ?, ?, ?)').run(version, row?.name ?? '', md5, row?.run_at ?? '')
+    }
+    const remove = async (): Promise<void> => { await app.db.prepare('DELETE FROM tandem_migrations_some WHERE version = 2').run() }
+    const isMissing = async (): Promise<void> => {
+      const answer = await app.inject('/ops/health/ready')
+      t.equal(answer.statusCode, 503)
+      t.strictSame(answer.json(), { status: 'unavailable', reason: 'migrations are missing' })
+    }
+    await remove()
+    await isMissing()
+    await insert(2, 'of another file')
+    await isMissing()
+    await remove()
+    await insert(2)
+    await insert(3)
+    t.equal((await app.inject('/ops/health/ready')).statusCode, 200, 'ready as soon as nothing is missing')
+  })
+}
 
 void t.test('not ready while shutting down, and the request under way is answered', async t => {
   const app = await startPlugins(t, 'sqlite', {}, { return503OnClosing: false })

@@ -112,9 +112,9 @@ class SqliteEngine implements Engine, Home {
 
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     if (this.#closing !== undefined) throw new DbClosed()
-    checkLimits(limits, query.sql)
     const values = bind(query, params)
     try {
+      checkLimits(limits, query.sql)
       const prepared = this.#reader.handle.prepare(query.text)
       if (!prepared.statement.readonly) return await this.#writeAlone(method, query, params, limits)
       const cost = prepared.cost ??= this.costOf(query, values)
