@@ -100,6 +100,7 @@ export class Live {
     const { config: { sqlite: { softHeapBytes, hardHeapBytes } }, db } = this.#source
     const { statements, transactions } = db.activity()
     const now = performance.now()
+    const all = sumUp(status.statements)
     const { meters: { runs, failures }, queues, replica = null, sqlite = null, postgres = null } = status
     return {
       at: Date.now(),
@@ -112,8 +113,8 @@ export class Live {
       totals: { runs: { inline: runs.inline.count, lane: runs.lane.count, apart: runs.apart.count }, failures },
       queues, replica, sqlite, postgres,
       limits: { softBytes: sqlite === null ? null : softHeapBytes, hardBytes: sqlite === null ? null : hardHeapBytes },
-      fingerprints: topFingerprints(status.statements),
-      known: status.statements.filter(({ total }) => total.count > 0).length
+      fingerprints: all.slice(0, SHOWN_FINGERPRINTS).map(view => ({ ...view, fingerprint: fingerprintOf(view.sql) })),
+      known: all.filter(({ count }) => count > 0).length
     }
   }
 }
@@ -150,12 +151,36 @@ function readLoop (loop: IntervalHistogram | undefined): Sample['loop'] {
   return { p50: delay(loop.percentile(50)), p99: delay(loop.percentile(99)), max: delay(loop.max) }
 }
 
-function topFingerprints (statements: readonly StatementStatus[]): FingerprintView[] {
-  return [...statements].sort((a, b) => b.total.sumMs - a.total.sumMs).slice(0, SHOWN_FINGERPRINTS).map(describeStatement)
+/** Texts that differ in their literals only are shown as one: its figures are their sums, where it runs is said of the one with the most time. */
+function sumUp (statements: readonly StatementStatus[]): FingerprintView[] {
+  const views = new Map<string, FingerprintView>()
+  for (const statement of [...statements].sort((a, b) => b.total.sumMs - a.total.sumMs)) {
+    const sql = redactSql(statement.sql)
+    const before = views.get(sql)
+    const view = describeStatement(statement, sql)
+    views.set(sql, before === undefined ? view : add(before, view))
+  }
+  return [...views.values()].sort((a, b) => b.totalMs - a.totalMs)
 }
 
-function describeStatement ({ sql, total, failures, runs, why, overruns, apart }: StatementStatus): FingerprintView {
+function describeStatement ({ total, failures, runs, why, overruns, apart }: StatementStatus, sql: string): FingerprintView {
   const { count, sumMs, maxMs } = total
-  const redacted = redactSql(sql)
-  return { fingerprint: fingerprintOf(redacted), sql: redacted, count, failures, totalMs: sumMs, meanMs: count === 0 ? 0 : sumMs / count, p99Ms: quantile(total, 0.99), maxMs, runs, why, overruns, apart }
+  return { fingerprint: '', sql, count, failures, totalMs: sumMs, meanMs: count === 0 ? 0 : sumMs / count, p99Ms: quantile(total, 0.99), maxMs, runs, why, overruns, apart }
+}
+
+function add (a: FingerprintView, b: FingerprintView): FingerprintView {
+  const count = a.count + b.count
+  const totalMs = a.totalMs + b.totalMs
+  const runs = a.apart.runs + b.apart.runs
+  return {
+    ...a,
+    count,
+    failures: a.failures + b.failures,
+    totalMs,
+    meanMs: count === 0 ? 0 : totalMs / count,
+    p99Ms: Math.max(a.p99Ms, b.p99Ms),
+    maxMs: Math.max(a.maxMs, b.maxMs),
+    overruns: a.overruns + b.overruns,
+    apart: { runs, meanMs: runs === 0 ? 0 : (a.apart.meanMs * a.apart.runs + b.apart.meanMs * b.apart.runs) / runs }
+  }
 }

@@ -34,6 +34,7 @@ for (const engine of engines) {
     await t.rejects(insert.run(3), { code: 'TDM_ERR_DB_UNIQUE' })
     const find = app.db.prepare('SELECT name FROM item WHERE id = ?')
     for (let id = 0; id < 11; id++) await find.get(id)
+    for (const name of ['one', 'two', 'two']) await app.db.prepare(`SELECT id FROM item WHERE name = '${name}'`).all()
     const after = await look(app)
     const status = app.db.status()
     const sum = ({ totals: { runs } }: Snapshot): number => runs.inline + runs.lane + runs.apart
@@ -47,6 +48,7 @@ for (const engine of engines) {
     }
     t.strictSame(shown('INSERT INTO item (id, name) VALUES (?, ?)'), { count: 7, failures: 1 }, 'without its literal')
     t.strictSame(shown('SELECT name FROM item WHERE id = ?'), { count: 11, failures: 0 })
+    t.strictSame(shown('SELECT id FROM item WHERE name = ?'), { count: 3, failures: 0 }, 'texts that differ in literals only, as one')
     const found = status.statements.find(({ sql }) => sql === find.sql)
     const view = after.fingerprints.find(({ sql }) => sql === find.sql)
     t.strictSame([view?.totalMs, view?.maxMs, view?.runs, view?.why], [found?.total.sumMs, found?.total.maxMs, found?.runs, found?.why])

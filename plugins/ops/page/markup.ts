@@ -53,6 +53,7 @@ export const markup = `<body>
 <header class="head"><h2 id="advice-title">Memory advice</h2><p>From what was measured since the start.</p></header>
 <ul id="advice-list" class="advice-list"></ul>
 <p id="advice-empty" class="empty">Nothing to change.</p>
+<ul id="advice-reasons" class="reasons"></ul>
 </section>
 </main>
 <footer><p><kbd>P</kbd> pause · <kbd>S</kbd> stop the oldest statement (asks first) · <kbd>←</kbd> <kbd>→</kbd> along a chart</p></footer>

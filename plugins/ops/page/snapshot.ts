@@ -48,7 +48,7 @@ export interface TransactionView extends Owned {
   readonly canStop: boolean
 }
 
-/** All runs of one statement since the start. */
+/** All runs of one statement since the start; of several that differ in their literals only. */
 export interface FingerprintView {
   readonly fingerprint: string
   readonly sql: string

@@ -149,6 +149,7 @@ body:not([data-ready]) main > section:not(.verdict) { visibility: hidden }
 .moved-list, .advice-list { display: grid; gap: .4rem; margin-top: .8rem; grid-template-columns: minmax(0, 1fr) }
 .moved, .advice-item { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: .5rem 1rem }
 .moved .sql { display: block; overflow: hidden; text-overflow: ellipsis; white-space: nowrap }
+.reasons { margin-top: .6rem; padding-left: 1.1rem; list-style: disc; color: var(--muted); font-size: .9rem }
 #placement .empty { margin-top: .8rem }
 footer { max-width: 1280px; margin: 0 auto; padding: 0 1rem 2rem; color: var(--muted); font-size: .86rem }
 kbd { font-family: var(--mono); font-size: .8rem; border: 1px solid var(--line); border-radius: 4px; padding: 0 .3em; background: var(--card) }
