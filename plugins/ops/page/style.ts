@@ -176,6 +176,8 @@ dialog pre { max-height: 40vh; overflow: auto; white-space: pre-wrap; overflow-w
   .row .what { grid-column: 1 / -1; grid-row: 2 }
   #about { order: 5; width: 100% }
   h1 { margin-right: auto }
+  .bar { column-gap: .45rem; padding-inline: .75rem }
+  .bar button { padding-inline: .5rem }
   .buttons button { flex: 1 }
 }
 @media (prefers-reduced-motion: no-preference) { html { scroll-behavior: smooth } }

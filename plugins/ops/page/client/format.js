@@ -55,7 +55,7 @@ export function formatClock (at) {
 function digits (value) {
   if (value === 0) return '0'
   if (value < 0.1) return value.toFixed(3)
-  if (value < 1) return value.toFixed(2)
+  if (value < 0.995) return value.toFixed(2)
   if (value < 9.95) return value.toFixed(1)
   return String(Math.round(value))
 }
