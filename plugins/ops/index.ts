@@ -14,6 +14,7 @@ import type {} from '../db/index.ts' // app.db
 import { guard, type Access } from './access.ts'
 import { addHealth } from './health.ts'
 import { addMetrics } from './metrics.ts'
+import { pageRoutes } from './page/index.ts'
 import { addStatements } from './statements.ts'
 
 export type { Access } from './access.ts'
@@ -84,6 +85,7 @@ function lend (app: FastifyInstance, server: FastifyInstance): void {
 function addRoutes (scope: FastifyInstance): void {
   addMetrics(scope)
   addStatements(scope)
+  pageRoutes(scope)
 }
 
 /** Node.js closes idle connections once, when the server closes; those that become idle later would keep it open until the client leaves. */
