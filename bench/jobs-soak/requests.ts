@@ -142,8 +142,8 @@ export function pick<T> (list: readonly T[], random: Random): T {
   return item
 }
 
-/** The service's; what the pages of its documentation are made of is not. */
-const isOurs = /^\w+ \/(?:user)?api\//
+/** The service's; the group vault, and what the pages of its documentation are made of, are not. */
+const isOurs = /^\w+ \/(?:user)?api\/(?!v1\/|group\/)/
 
 /** Routes that no entry sends anything to, and entries that no route is there for. */
 export function judgeRoutes (routes: ReadonlyArray<{ readonly method: string, readonly url: string }>): string[] {

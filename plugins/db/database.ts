@@ -12,7 +12,7 @@ import { withRetries } from './retry.ts'
 import { currentScope, findTransaction, limitsOf, runInTransaction, runWithDeadline, runWithSignal, type Link } from './scope.ts'
 import { PreparedStatement, type Runner } from './statement.ts'
 import { Tx, type TransactionHost, type TxSettings } from './transaction.ts'
-import type { BackupOptions, BackupResult, ChannelEvent, Database, DatabaseStatus, Engine, EngineName, Lease, Limits, Listener, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions } from './types.ts'
+import type { Activity, BackupOptions, BackupResult, ChannelEvent, Database, DatabaseStatus, Engine, EngineName, Lease, Limits, Listener, Log, Method, Params, Query, Row, Statement, Transaction, TxOptions } from './types.ts'
 
 export interface DatabaseSettings {
   /** What a statement may take, in ms; Infinity for no limit. */
@@ -207,6 +207,10 @@ class EngineDatabase implements Database, Runner {
 
   status (): DatabaseStatus {
     return { engine: this.engine, ...this.#host.engine.status() }
+  }
+
+  activity (): Activity {
+    return this.#host.engine.activity()
   }
 
   async close ({ graceMs = 5000 }: { graceMs?: number } = {}): Promise<void> {

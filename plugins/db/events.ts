@@ -16,7 +16,50 @@ export interface TxEvent {
   readonly method: string | undefined
 }
 
+/** On 'tandem:statement', once for each statement that has ended. */
+export interface StatementEvent {
+  readonly engine: 'sqlite' | 'postgres'
+  /** As written, with its placeholders; values are never part of it. */
+  readonly sql: string
+  /** Where it ran; undefined: it failed before it ran. */
+  readonly place: 'inline' | 'lane' | 'apart' | undefined
+  /** 'ok', or the kind of its error. */
+  readonly outcome: string
+  /** Waiting for a place included; undefined for one that failed. */
+  readonly durationMs: number | undefined
+  /** A `FastifyRequest`, if it belongs to one. */
+  readonly request: object | undefined
+}
+
+/** On 'tandem:pool': a connection or a thread has come or gone. */
+export interface PoolEvent {
+  readonly engine: 'sqlite' | 'postgres'
+  readonly what: 'opened' | 'closed' | 'lost'
+}
+
+/** On 'tandem:memory', SQLite: memory went back to the operating system, or a statement was ended because the process had too much. */
+export interface MemoryEvent {
+  readonly what: 'released' | 'ended'
+  readonly sql: string | undefined
+}
+
 const txChannel = channel('tandem:tx')
+const statementChannel = channel('tandem:statement')
+const poolChannel = channel('tandem:pool')
+const memoryChannel = channel('tandem:memory')
+
+/** `describe` is called only if somebody listens. */
+export function publishStatement (describe: () => StatementEvent): void {
+  if (statementChannel.hasSubscribers) statementChannel.publish(describe())
+}
+
+export function publishPool (event: PoolEvent): void {
+  if (poolChannel.hasSubscribers) poolChannel.publish(event)
+}
+
+export function publishMemory (event: MemoryEvent): void {
+  if (memoryChannel.hasSubscribers) memoryChannel.publish(event)
+}
 
 export function hasTxListeners (): boolean {
   return txChannel.hasSubscribers

@@ -9,7 +9,8 @@
  */
 import { abbreviate, DbClosed, PoolDeadlock, PoolTimeout, TxIdle } from '../errors.ts'
 import { checkLimits, watchLimits } from './scope.ts'
-import type { Lease, Limits } from './types.ts'
+import type { Meter } from './meter.ts'
+import type { Lease, Limits, OpenTransaction, RunningStatement } from './types.ts'
 
 /** A place that is taken. */
 export class GateLease implements Lease {
@@ -22,8 +23,12 @@ export class GateLease implements Lease {
   /** Ends what it is held for. Undefined: that ends by itself. */
   expire: ((error: Error) => void) | undefined
 
-  constructor (doing: string) {
+  /** Whose it is. */
+  readonly request: object | undefined
+
+  constructor (doing: string, request?: object) {
     this.doing = doing
+    this.request = request
   }
 
   /** Since when it has no statement running; undefined while one runs. */
@@ -41,9 +46,14 @@ export class GateLease implements Lease {
   }
 }
 
+/** What the engines themselves take places for. */
+const OURS: ReadonlySet<string> = new Set(['a second lane', 'maintenance'])
+
 interface Waiter {
   readonly held: Limits['held']
   readonly doing: string
+  readonly limits: Limits
+  readonly since: number
   readonly admit: (lease: GateLease) => void
   readonly refuse: (error: Error) => void
 }
@@ -62,8 +72,11 @@ export class Gate {
   waitedAt = -Infinity
   /** What was taken only because nobody else wanted it is to be given back. */
   onWanted: (() => void) | undefined
+  readonly #waits: Meter | undefined
 
-  constructor (size: number, acquireTimeoutMs: number, idleTimeoutMs = Infinity) {
+  /** `waits`: how long each place was waited for. */
+  constructor (size: number, acquireTimeoutMs: number, idleTimeoutMs = Infinity, waits?: Meter) {
+    this.#waits = waits
     this.size = size
     this.#acquireTimeoutMs = acquireTimeoutMs
     this.#idleTimeoutMs = idleTimeoutMs
@@ -87,7 +100,10 @@ export class Gate {
   async acquire (limits: Limits, sql: string): Promise<GateLease> {
     if (this.#closed) throw new DbClosed()
     checkLimits(limits, sql)
-    if (!this.isFull) return this.#lease(sql)
+    if (!this.isFull) {
+      this.#waits?.note(0)
+      return this.#lease(sql, limits.request)
+    }
     if (this.#canNeverEnd(limits.held)) throw new PoolDeadlock(this.#describe())
     return await this.#wait(limits, sql)
   }
@@ -100,8 +116,19 @@ export class Gate {
   release (lease: GateLease): void {
     if (!this.#leases.delete(lease)) return
     const [next] = this.#waiters
-    if (next !== undefined) next.admit(this.#lease(next.doing))
+    if (next !== undefined) next.admit(this.#lease(next.doing, next.limits.request))
     else if (this.#leases.size === 0) this.#onEmpty?.()
+  }
+
+  /** Who waits, the first first. */
+  listWaiting (): RunningStatement[] {
+    return [...this.#waiters].map(waiter => ({ key: waiter, sql: waiter.doing, place: 'queue', since: waiter.since, deadline: waiter.limits.deadline, request: waiter.limits.request, stop: waiter.refuse }))
+  }
+
+  /** What is held by somebody, and by nobody else. */
+  listHeld (): OpenTransaction[] {
+    return [...this.#leases].filter(({ leader, doing }) => leader === undefined && !OURS.has(doing))
+      .map(lease => ({ key: lease, sql: lease.doing, since: lease.since, idleSince: lease.idleSince, request: lease.request, stop: lease.expire }))
   }
 
   /** Refuses newcomers and those who wait. */
@@ -124,8 +151,8 @@ export class Gate {
     })
   }
 
-  #lease (doing: string): GateLease {
-    const lease = new GateLease(doing)
+  #lease (doing: string, request?: object): GateLease {
+    const lease = new GateLease(doing, request)
     this.#leases.add(lease)
     return lease
   }
@@ -140,7 +167,13 @@ export class Gate {
       const waiter: Waiter = {
         held: limits.held,
         doing: sql,
-        admit: lease => { leave(); resolve(lease) },
+        limits,
+        since: performance.now(),
+        admit: lease => {
+          leave()
+          this.#waits?.note(performance.now() - waiter.since)
+          resolve(lease)
+        },
         refuse: error => { leave(); reject(error) }
       }
       const timer = setTimeout(() => { waiter.refuse(new PoolTimeout(this.#acquireTimeoutMs, this.#describe())) }, this.#acquireTimeoutMs)

@@ -30,9 +30,26 @@ export class Meter implements Histogram {
 export class EngineMeters implements Meters {
   readonly runs = { inline: new Meter(), lane: new Meter(), apart: new Meter() }
   readonly waits = new Meter()
-  readonly failures: Partial<Record<ErrorKind, number>> = {}
+  readonly failures: Record<string, number> = {}
 
   noteFailure (kind: ErrorKind): void {
     this.failures[kind] = (this.failures[kind] ?? 0) + 1
+  }
+}
+
+/** Of several servers that are one engine. */
+export function sumMeters (all: readonly Meters[]): Meters {
+  const failures: Record<string, number> = {}
+  for (const [kind, count] of all.flatMap(meters => Object.entries(meters.failures))) failures[kind] = (failures[kind] ?? 0) + count
+  const sum = (of: (meters: Meters) => Histogram): Histogram => sumHistograms(all.map(of))
+  return { runs: { inline: sum(({ runs }) => runs.inline), lane: sum(({ runs }) => runs.lane), apart: sum(({ runs }) => runs.apart) }, waits: sum(({ waits }) => waits), failures }
+}
+
+function sumHistograms (all: readonly Histogram[]): Histogram {
+  return {
+    count: all.reduce((sum, { count }) => sum + count, 0),
+    sumMs: all.reduce((sum, { sumMs }) => sum + sumMs, 0),
+    maxMs: Math.max(0, ...all.map(({ maxMs }) => maxMs)),
+    buckets: Array.from({ length: DURATION_BOUNDS_MS.length + 1 }, (_, i) => all.reduce((sum, { buckets }) => sum + (buckets[i] ?? 0), 0))
   }
 }

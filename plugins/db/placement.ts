@@ -6,7 +6,11 @@
  * it comes back when it was short often enough, and each time that turns out wrong it stays away twice as long. One that has been short many times is given a second chance on
  * the spot: apart it might have to wait for others. The table is bounded: a statement that is forgotten is new again.
  */
+import { errorKind } from '../errors.ts'
 import { Cache } from './cache.ts'
+import { publishStatement } from './events.ts'
+import { EngineMeters, Meter } from './meter.ts'
+import type { EngineName } from './types.ts'
 
 /** What is known of one statement. */
 export interface Cost {
@@ -28,6 +32,9 @@ export interface Cost {
   due: number
   /** Times that it was long apart, too, after it was taken for short. */
   mistakes: number
+  /** All runs that came to their end, waiting included. */
+  readonly total: Meter
+  failures: number
 }
 
 const FIRST_DUE = 3
@@ -40,11 +47,30 @@ const WEIGHT = 0.25
 export class Placement {
   readonly #costs = new Cache<string, Cost>(1000)
   readonly #recent: Cost[] = []
+  readonly #engine: EngineName
   /** What counts as short; 0 for nothing. */
   readonly budgetMs: number
+  readonly meters = new EngineMeters()
 
-  constructor (budgetMs: number) {
+  constructor (budgetMs: number, engine: EngineName = 'sqlite') {
+    this.#engine = engine
     this.budgetMs = budgetMs
+  }
+
+  /** It came to its end, `ms` after it was asked for. */
+  noteRun (cost: Cost, place: 'inline' | 'lane' | 'apart', ms: number, request: object | undefined): void {
+    cost.total.note(ms)
+    this.meters.runs[place].note(ms)
+    publishStatement(() => ({ engine: this.#engine, sql: cost.sql, place, outcome: 'ok', durationMs: ms, request }))
+  }
+
+  /** It failed, and its caller is told so. */
+  noteFailure (sql: string, error: unknown, request: object | undefined): void {
+    const kind = errorKind(error) ?? 'other'
+    this.meters.noteFailure(kind)
+    const cost = this.find(sql)
+    if (cost !== undefined) cost.failures++
+    publishStatement(() => ({ engine: this.#engine, sql, place: undefined, outcome: kind, durationMs: undefined, request }))
   }
 
   /** `looksShort` is asked of a new statement. */
@@ -52,7 +78,7 @@ export class Placement {
     const known = this.#costs.get(sql)
     if (known !== undefined) return known
     const isShort = this.budgetMs > 0 && looksShort()
-    const cost: Cost = { sql, isShort, shortRuns: 0, shortMeanMs: 0, isRead: undefined, why: isShort ? 'new: a short plan' : 'new: the plan reads a large table', runs: 0, meanMs: 0, overruns: 0, due: 1, mistakes: 0 }
+    const cost: Cost = { sql, isShort, shortRuns: 0, shortMeanMs: 0, isRead: undefined, why: isShort ? 'new: a short plan' : 'new: the plan reads a large table', runs: 0, meanMs: 0, overruns: 0, due: 1, mistakes: 0, total: new Meter(), failures: 0 }
     this.#costs.set(sql, cost)
     if (this.#recent.push(cost) > 1000) this.#recent.shift()
     return cost

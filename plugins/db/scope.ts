@@ -127,14 +127,14 @@ export interface Watched {
  * `watchLimits` for what runs on one connection. Most of it ends long before its time, so all of it shares one timer, which is set only when it would come too late, and one
  * listener for each signal.
  */
-export class LimitWatch {
-  readonly #watched = new Set<Watched>()
+export class LimitWatch<W extends Watched = Watched> {
+  readonly #watched = new Set<W>()
   readonly #signals = new Set<AbortSignal>()
   #timer: NodeJS.Timeout | undefined
   #timerDue = Infinity
 
   /** From now on; what has not passed its limits yet (`checkLimits`). */
-  add (watched: Watched): void {
+  add (watched: W): void {
     const { deadline, signal } = watched
     this.#watched.add(watched)
     if (deadline < this.#timerDue) this.#setTimer(deadline)
@@ -143,7 +143,7 @@ export class LimitWatch {
     signal.addEventListener('abort', this.#onAbort)
   }
 
-  delete (watched: Watched): void {
+  delete (watched: W): void {
     this.#watched.delete(watched)
   }
 
@@ -151,8 +151,12 @@ export class LimitWatch {
     return this.#watched.size
   }
 
+  list (): W[] {
+    return [...this.#watched]
+  }
+
   /** Of all that is watched. */
-  expireAll (errorOf: (watched: Watched) => Error): void {
+  expireAll (errorOf: (watched: W) => Error): void {
     for (const watched of this.#watched) watched.expire(errorOf(watched))
   }
 

@@ -7,7 +7,7 @@
  *  3. The outer transaction is never committed.
  */
 import { Gate, type GateLease } from '../db/gate.ts'
-import type { BackupOptions, BackupResult, BeginOptions, ChannelEvent, Connection, Engine, EngineName, EngineStatus, Limits, Listener, Method, Params, Parser, Query, Row, Script } from '../db/types.ts'
+import type { Activity, BackupOptions, BackupResult, BeginOptions, ChannelEvent, Connection, Engine, EngineName, EngineStatus, Limits, Listener, Method, Params, Parser, Query, Row, Script } from '../db/types.ts'
 
 /** A wait in a sandbox ends with the deadline of who waits; this is for those who have none. */
 const ACQUIRE_TIMEOUT_MS = 10_000
@@ -94,6 +94,10 @@ export class SandboxEngine implements Engine {
 
   status (): EngineStatus {
     return this.#engine.status()
+  }
+
+  activity (): Activity {
+    return this.#engine.activity()
   }
 
   /** The app was closed in its sandbox. */

@@ -16,7 +16,7 @@ import type { GateLease } from '../gate.ts'
 import type { ResultLimits } from '../result.ts'
 import { checkLimits, LimitWatch, type Watched } from '../scope.ts'
 import { bindValues } from '../sql.ts'
-import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, Script } from '../types.ts'
+import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, RunningStatement, Script } from '../types.ts'
 import { Call, control, FetchCall, OpenCall, Repeatable } from './call.ts'
 import type { Capabilities } from './capabilities.ts'
 import { cancelBackend } from './cancel.ts'
@@ -44,6 +44,9 @@ export interface Home {
   resolve: (id: string, session: Session, limits: Limits) => Promise<CommitOutcome>
   /** True if the statement was seen to be a read by the server. */
   isKnownRead: (sql: string) => boolean
+  /** A statement of a transaction has ended, or failed. */
+  noteRun: (sql: string, ms: number, request: object | undefined) => void
+  noteFailure: (sql: string, error: unknown, request: object | undefined) => void
   /** It has written nothing: its transaction had no id afterwards. */
   noteRead: (sql: string) => void
   /** SQL that sets the server's own limits for one transaction, to be sent behind BEGIN; undefined if those of the session fit. */
@@ -62,16 +65,19 @@ type Send = () => Promise<Exchange>
 /** A statement that was sent and is not answered. */
 class Running implements Watched {
   readonly sql: string
+  readonly since = performance.now()
   readonly deadline: number
   readonly signal: AbortSignal | undefined
+  readonly request: object | undefined
   /** Why it is stopped, if it is. */
   reason: Error | undefined
   readonly #stop: (running: Running, error: Error) => void
 
-  constructor (sql: string, { deadline, signal }: Limits, stop: (running: Running, error: Error) => void) {
+  constructor (sql: string, { deadline, signal, request }: Limits, stop: (running: Running, error: Error) => void) {
     this.sql = sql
     this.deadline = deadline
     this.signal = signal
+    this.request = request
     this.#stop = stop
   }
 
@@ -88,7 +94,7 @@ export class PostgresConnection implements Connection {
   /** For whom it works. */
   readonly #request: object | undefined
   readonly #onRelease: () => void
-  readonly #running = new LimitWatch()
+  readonly #running = new LimitWatch<Running>()
   /** BEGIN and what goes with it, as long as it has not been sent: it travels with the first statement. */
   #begin: readonly string[] = []
   #isWriting = false
@@ -140,7 +146,29 @@ export class PostgresConnection implements Connection {
 
   // --- statements ------------------------------------------------------------------------------------------------------------
 
+  /** What was sent and is not answered. */
+  listRunning (): RunningStatement[] {
+    return this.#running.list().filter(({ sql }) => sql !== 'COMMIT').map(running => ({ key: running, sql: running.sql, place: 'connection', since: running.since, deadline: running.deadline, request: running.request, stop: running.expire }))
+  }
+
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
+    return await this.#counted(query.sql, limits, () => this.#execute(method, query, params, limits))
+  }
+
+  /** Of a transaction; what runs on its own is counted by the engine. */
+  async #counted<T> (sql: string, { request }: Limits, task: () => Promise<T>): Promise<T> {
+    const since = performance.now()
+    try {
+      const value = await task()
+      this.#home.noteRun(sql, performance.now() - since, request)
+      return value
+    } catch (error) {
+      this.#home.noteFailure(sql, error, request)
+      throw error
+    }
+  }
+
+  async #execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     const call = this.#callOf(method, query, params)
     const isWrite = this.#isWriting && this.#transactionId === undefined && !this.#home.isKnownRead(query.sql)
     const askId = isWrite && this.#home.can.transactionIds ? new Call(ASK_ID, [], 'get') : undefined
@@ -184,6 +212,10 @@ export class PostgresConnection implements Connection {
 
   /** The last statement of a transaction, together with COMMIT. */
   async executeLast (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
+    return await this.#counted(query.sql, limits, () => this.#executeLast(method, query, params, limits))
+  }
+
+  async #executeLast (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     const call = this.#callOf(method, query, params)
     await this.#cancelled
     checkLimits(limits, query.sql)
@@ -348,7 +380,7 @@ export class PostgresConnection implements Connection {
   async #commit (limits: Limits, send: () => Promise<Exchange>): Promise<void> {
     const patience = { ...unlimited, deadline: Math.min(Math.max(limits.deadline, performance.now() + GRACE_MS), performance.now() + LONGEST_COMMIT_MS) }
     this.#isCommitting = true
-    const committing: Watched = { ...patience, sql: 'COMMIT', expire: () => { this.cut() } }
+    const committing = new Running('COMMIT', patience, () => { this.cut() })
     this.#running.add(committing)
     try {
       const exchange = await send()

@@ -6,8 +6,9 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { DbBackup, DbClosed, EventsMissing, EventsPooled } from '../../errors.ts'
+import { sumMeters } from '../meter.ts'
 import { createParser, postgresTokens, type Dialect } from '../sql.ts'
-import type { BeginOptions, ChannelEvent, Connection, Engine, EngineStatus, Limits, Listener, Log, Method, Params, Query, Row, Script } from '../types.ts'
+import type { Activity, BeginOptions, ChannelEvent, Connection, Engine, EngineStatus, Limits, Listener, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import type { PostgresConnection } from './connection.ts'
 import { Listening, NOTIFY } from './listening.ts'
 import { Opener, type PostgresSettings } from './open.ts'
@@ -115,7 +116,12 @@ class PostgresEngine implements Engine {
     const primary = this.#primary.status()
     const replica = this.#replica?.status
     if (replica === undefined) return primary
-    return { ...replica, statements: [...primary.statements, ...replica.statements], queues: { ...primary.queues, ...replica.queues } }
+    return { ...replica, statements: [...primary.statements, ...replica.statements], queues: { ...primary.queues, ...replica.queues }, meters: sumMeters([primary.meters, ...replica.meters]) }
+  }
+
+  activity (): Activity {
+    const all = [this.#primary.activity(), ...this.#replica?.activities() ?? []]
+    return { statements: all.flatMap(({ statements }) => statements), transactions: all.flatMap(({ transactions }) => transactions) }
   }
 
   async close (graceMs: number): Promise<void> {

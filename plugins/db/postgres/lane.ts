@@ -15,7 +15,7 @@
  */
 import type { Cost } from '../placement.ts'
 import type { ResultLimits } from '../result.ts'
-import type { Limits, Method, Params, Query } from '../types.ts'
+import type { Limits, Method, Params, Query, RunningStatement } from '../types.ts'
 import { Call, Repeatable } from './call.ts'
 import { isStale, isUnknown, sqlState } from './errors.ts'
 import { Exchange, type Session } from './session.ts'
@@ -60,6 +60,7 @@ export class LaneCall extends Call {
   readonly limits: Limits
   readonly cost: Cost
   readonly answered: Promise<unknown>
+  readonly since = performance.now()
   /** The lane will answer it. */
   isOnLane = true
   /** Somebody else runs it, too. */
@@ -129,6 +130,12 @@ export class Lane {
   /** How long the server will be at what is not answered, by what reads have cost of late. */
   get queuedMs (): number {
     return this.depth * this.#costMs
+  }
+
+  /** What is not answered. Nothing on a lane is cancelled: who stops it tells its caller. */
+  listRunning (): RunningStatement[] {
+    return [...this.#sent, ...this.#waiting].filter(({ isSettled }) => !isSettled)
+      .map(call => ({ key: call, sql: call.query.sql, place: 'lane', since: call.since, deadline: call.limits.deadline, request: call.limits.request, stop: error => { call.reject(error) } }))
   }
 
   /** Reads that are not answered. */

@@ -4,6 +4,7 @@
  */
 import type { Gate, GateLease } from '../gate.ts'
 import type { Cost } from '../placement.ts'
+import type { RunningStatement } from '../types.ts'
 import { Lane, type LaneCall, type LaneOwner } from './lane.ts'
 import type { Session } from './session.ts'
 
@@ -52,6 +53,10 @@ export class Lanes implements LaneOwner {
   get load (): { readonly used: number, readonly waiting: number } {
     const lanes = [this.#first, this.#second].filter(lane => lane !== undefined)
     return { used: lanes.length, waiting: lanes.reduce((sum, { depth }) => sum + depth, 0) }
+  }
+
+  listRunning (): RunningStatement[] {
+    return [this.#first, this.#second, ...this.#retiring].flatMap(lane => lane?.listRunning() ?? [])
   }
 
   /** The lane for one more read; undefined: there is none now. */

@@ -31,7 +31,7 @@ export class LanePlacement extends Placement {
 
   /** `roundTripMs`: of a statement that costs nothing. */
   constructor (roundTripMs: number) {
-    super(BUDGET_MS)
+    super(BUDGET_MS, 'postgres')
     this.#apart = new Typical(roundTripMs)
   }
 

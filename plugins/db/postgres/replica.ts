@@ -16,7 +16,7 @@
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import { errorKind } from '../../errors.ts'
-import type { BeginOptions, EngineStatus, Limits, Log, Query } from '../types.ts'
+import type { Activity, BeginOptions, EngineStatus, Limits, Log, Query, Meters } from '../types.ts'
 import { parseAddress } from './address.ts'
 import { Call } from './call.ts'
 import { isOfServer } from './errors.ts'
@@ -261,13 +261,19 @@ export class Replica {
 
   // --- status --------------------------------------------------------------------------------------------------------------------
 
-  get status (): Pick<EngineStatus, 'statements' | 'queues' | 'replica'> {
-    const { statements = [], queues = {} } = this.#server?.status() ?? {}
+  get status (): Pick<EngineStatus, 'statements' | 'queues' | 'replica'> & { readonly meters: readonly Meters[] } {
+    const status = this.#server?.status()
+    const { statements = [], queues = {} } = status ?? {}
     return {
       statements,
+      meters: status === undefined ? [] : [status.meters],
       queues: Object.fromEntries(Object.entries(queues).map(([name, load]) => [`replica ${name}`, load])),
       replica: { state: this.#state ?? 'down', lagMs: this.#lagMs }
     }
+  }
+
+  activities (): readonly Activity[] {
+    return this.#server === undefined ? [] : [this.#server.activity()]
   }
 
   async close (graceMs: number): Promise<void> {

@@ -14,7 +14,7 @@ import { Gate, type GateLease } from '../gate.ts'
 import type { Cost } from '../placement.ts'
 import { checkLimits, limitError, watchLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
-import type { BeginOptions, Connection, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
+import type { Activity, BeginOptions, Connection, EngineStatus, Limits, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { Repeatable } from './call.ts'
 import type { Capabilities } from './capabilities.ts'
 import { PostgresConnection, type CommitOutcome, type Home } from './connection.ts'
@@ -72,7 +72,7 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     this.#pool = new Pool(() => opener.open(), settings, log)
     if (first !== undefined) this.#pool.release(first, true)
     this.written = written
-    this.#gate = new Gate(hasLanes ? maxConnections - 1 : maxConnections, acquireTimeoutMs, txIdleTimeoutMs)
+    this.#gate = new Gate(hasLanes ? maxConnections - 1 : maxConnections, acquireTimeoutMs, txIdleTimeoutMs, this.#placement.meters.waits)
     this.#lanes = hasLanes ? new Lanes(this, this.#gate) : undefined
   }
 
@@ -81,12 +81,26 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
   execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     const cost = this.#placement.costOf(query.sql)
     const lane = this.#laneFor(cost)
-    return lane === undefined ? this.#executeApart(method, query, params, limits, cost) : this.#executeOnLane(lane, method, query, params, limits, cost)
+    return lane === undefined ? this.#told(query, limits, this.#executeApart(method, query, params, limits, cost)) : this.#executeOnLane(lane, method, query, params, limits, cost)
   }
 
   async #executeOnLane (lane: Lane, method: Method, query: Query, params: Params, limits: Limits, cost: Cost): Promise<unknown> {
     const answer = await this.answerOf(this.#send(lane, method, query, params, limits, cost))
-    return answer instanceof Repeatable ? await this.#executeApart(method, query, params, limits, cost) : answer
+    return answer instanceof Repeatable ? await this.#told(query, limits, this.#executeApart(method, query, params, limits, cost)) : answer
+  }
+
+  /** What its caller is told of a failure is counted. */
+  #told<T> ({ sql }: Query, { request }: Limits, answer: Promise<T>): Promise<T> {
+    answer.catch((error: unknown) => { if (!(error instanceof Repeatable)) this.noteFailure(sql, error, request) })
+    return answer
+  }
+
+  noteRun (sql: string, ms: number, request: object | undefined): void {
+    this.#placement.noteRun(this.#placement.costOf(sql), 'apart', ms, request)
+  }
+
+  noteFailure (sql: string, error: unknown, request: object | undefined): void {
+    this.#placement.noteFailure(sql, error, request)
   }
 
   #laneFor (cost: Cost): Lane | undefined {
@@ -106,18 +120,23 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
 
   async readApart (method: Method, query: Query, params: Params, limits: Limits, onBegin: (connection: PostgresConnection) => void): Promise<unknown> {
     try {
-      return await this.#executeApart(method, query, params, limits, this.#placement.costOf(query.sql), { mustRead: true, onBegin })
+      return await this.#told(query, limits, this.#executeApart(method, query, params, limits, this.#placement.costOf(query.sql), { mustRead: true, onBegin }))
     } catch (error) {
       throw error instanceof Repeatable ? error.error : error
     }
   }
 
-  async answerOf ({ answered, query, limits, cost }: LaneCall): Promise<unknown> {
+  async answerOf ({ answered, query, limits, cost, since }: LaneCall): Promise<unknown> {
     try {
-      return await answered
+      const answer = await answered
+      this.#placement.noteRun(cost, 'lane', performance.now() - since, limits.request)
+      return answer
     } catch (error) {
-      if (error === EXPIRED) throw limitError(limits, query.sql)
-      if (!(error instanceof Repeatable)) throw toOurError(error, query.sql)
+      if (!(error instanceof Repeatable)) {
+        const ours = error === EXPIRED ? limitError(limits, query.sql) : toOurError(error, query.sql)
+        this.noteFailure(query.sql, ours, limits.request)
+        throw ours
+      }
       this.#learnFrom(error, cost)
       return error
     }
@@ -125,12 +144,16 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
 
   /** With `mustRead` it throws `Repeatable` if it writes. */
   async #executeApart (method: Method, query: Query, params: Params, limits: Limits, cost: Cost, { lane, mustRead = false, onBegin }: Apart = {}): Promise<unknown> {
+    const since = performance.now()
     for (let attempt = 1; ; attempt++) {
       const connection = await this.#acquire(limits, query.sql)
       try {
         onBegin?.(connection)
         const isRead = mustRead || (cost.isRead ?? traitsOf(query).looksRead)
-        return lane?.isSettled === true ? undefined : await this.#executeOn(connection, method, query, params, limits, cost, isRead)
+        if (lane?.isSettled === true) return undefined
+        const answer = await this.#executeOn(connection, method, query, params, limits, cost, isRead)
+        if (lane === undefined) this.#placement.noteRun(cost, 'apart', performance.now() - since, limits.request) // else it counts as the lane's
+        return answer
       } catch (error) {
         if (!(error instanceof Repeatable)) throw error
         if (attempt === MOST_ATTEMPTS) throw error.error
@@ -245,10 +268,16 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
   status (): EngineStatus {
     const { version, isPooled, keepsStatements } = this.#opener.server
     return {
-      statements: this.#placement.list().map(({ sql, isShort, why, runs, meanMs, overruns }) => ({ sql, runs: isShort ? 'lane' : 'apart', why, apart: { runs, meanMs }, overruns })),
+      statements: this.#placement.list().map(({ sql, isShort, why, runs, meanMs, overruns, total, failures }) => ({ sql, runs: isShort ? 'lane' : 'apart', why, total, failures, apart: { runs, meanMs }, overruns })),
+      meters: this.#placement.meters,
       queues: { connections: this.#gate.load, ...this.#lanes === undefined ? {} : { lanes: this.#lanes.load } },
       postgres: { version, pooler: !isPooled ? 'none' : keepsStatements ? 'keeps statements' : 'forgets statements', idle: this.#pool.idle, can: this.#opener.can }
     }
+  }
+
+  activity (): Activity {
+    const statements = [...this.#lent].flatMap(connection => connection.listRunning()).concat(this.#lanes?.listRunning() ?? [], this.#gate.listWaiting())
+    return { statements: statements.toSorted((a, b) => a.since - b.since), transactions: this.#gate.listHeld().toSorted((a, b) => a.since - b.since) }
   }
 
   async close (graceMs: number): Promise<void> {

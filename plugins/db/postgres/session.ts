@@ -15,6 +15,7 @@
  */
 import type { Duplex } from 'node:stream'
 import pg from 'pg'
+import { publishPool } from '../events.ts'
 import { control, type Call, type Prepared } from './call.ts'
 import { Inbox } from './inbox.ts'
 import { Outbox, TERMINATE } from './messages.ts'
@@ -72,6 +73,8 @@ export class Session {
   #isFlushDue = false
   /** Why it ended; undefined as long as it has not. */
   #ended: Error | undefined
+  /** It was asked to end, and was not lost. */
+  #isOurEnd = false
   /** FATAL or PANIC: the server ends the session. */
   #lastWords: Error | undefined
   readonly since = performance.now()
@@ -90,6 +93,7 @@ export class Session {
     const inbox = new Inbox(this.#receive)
     stream.removeAllListeners('data')
     stream.on('data', (chunk: Buffer) => { this.#read(inbox, chunk) })
+    publishPool({ engine: 'postgres', what: 'opened' })
     stream.on('error', error => { this.#end(error) })
     stream.on('end', () => { this.destroy(new Error('the server closed the connection')) })
     stream.on('close', () => { this.#end(new Error('the connection was closed')) })
@@ -326,6 +330,7 @@ export class Session {
   end (): void {
     if (!this.isOpen) return
     this.flush()
+    this.#isOurEnd = true
     this.#socket.end(TERMINATE, () => { this.#socket.destroy() })
     this.#end(new Error('the connection was closed'))
   }
@@ -344,6 +349,7 @@ export class Session {
       exchange.error ??= this.#ended
       exchange.end()
     }
+    publishPool({ engine: 'postgres', what: this.#isOurEnd ? 'closed' : 'lost' })
     this.onEnd?.(this.#ended)
   }
 }

@@ -10,6 +10,7 @@
  *  4. The event loop is never kept by a wait: another process' lock is waited for with a back-off.
  */
 import { databaseError } from '../../errors.ts'
+import { publishMemory } from '../events.ts'
 import type { GateLease } from '../gate.ts'
 import type { Cost, Placement } from '../placement.ts'
 import { checkLimits } from '../scope.ts'
@@ -113,10 +114,14 @@ export class SqliteConnection implements Connection {
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     checkLimits(limits, query.sql)
     const values = bind(query, params)
-    return await this.#during(query.sql, async () => {
+    const since = performance.now()
+    const value = await this.#during(query.sql, async () => {
       if (this.#place instanceof Thread) return await this.#apart(this.#place, method, query, values, limits)
       return await this.#inline(this.#place, method, query, values, limits)
-    })
+    }, limits)
+    const { placement } = this.#home
+    placement.noteRun(this.#home.costOf(query, values), this.#place instanceof Thread ? 'apart' : 'inline', performance.now() - since, limits.request)
+    return value
   }
 
   async #inline (place: Inline, method: Method, query: Query, values: readonly unknown[], limits: Limits): Promise<unknown> {
@@ -153,7 +158,9 @@ export class SqliteConnection implements Connection {
     try {
       return task()
     } catch (error) {
-      throw isInterrupted(error) && place.wasForMemory() ? databaseError('memory', sql, { cause: error }) : error
+      if (!isInterrupted(error) || !place.wasForMemory()) throw error
+      publishMemory({ what: 'ended', sql })
+      throw databaseError('memory', sql, { cause: error })
     } finally {
       const ms = performance.now() - startedAt
       if (ms > this.#home.placement.budgetMs) this.#noteStall(sql, ms)
@@ -244,12 +251,15 @@ export class SqliteConnection implements Connection {
     if (this.#place instanceof Thread) this.#place.cancel() // on the main thread nothing runs while other code does
   }
 
-  async #during<T> (sql: string, task: () => Promise<T>): Promise<T> {
+  /** `limits`: of a statement of a transaction, whose failure is counted here. */
+  async #during<T> (sql: string, task: () => Promise<T>, limits?: Limits): Promise<T> {
     this.lease.work(sql)
     try {
       return await task()
     } catch (error) {
-      throw toOurError(error, sql)
+      const ours = toOurError(error, sql)
+      if (this.#hasBegun && limits !== undefined) this.#home.placement.noteFailure(sql, ours, limits.request)
+      throw ours
     } finally {
       this.lease.rest()
     }

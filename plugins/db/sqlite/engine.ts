@@ -14,7 +14,7 @@ import { Gate, type GateLease } from '../gate.ts'
 import { Placement, type Cost } from '../placement.ts'
 import { checkLimits } from '../scope.ts'
 import { createParser, sqliteTokens, type Dialect } from '../sql.ts'
-import type { BackupOptions, BackupResult, BeginOptions, ChannelEvent, Connection, Engine, EngineStatus, Limits, Listener, Log, Method, Params, Query, Row, Script } from '../types.ts'
+import type { Activity, BackupOptions, BackupResult, BeginOptions, ChannelEvent, Connection, Engine, EngineStatus, Limits, Listener, Log, Method, Params, Query, Row, Script } from '../types.ts'
 import { abandon, expectedBytes, partialPathOf, watchBackup } from './backup.ts'
 import { bind, SqliteConnection, type Home } from './connection.ts'
 import { toOurError } from './errors.ts'
@@ -23,7 +23,7 @@ import { Listening, type Notification } from './listening.ts'
 import { Maintenance } from './maintenance.ts'
 import { resolveFile, warnOfFile, type SqliteSettings } from './open.ts'
 import { Opener, sizeOf, SMALL_WAL_BYTES, type Connections } from './opener.ts'
-import { END_MS, Readers } from './readers.ts'
+import { END_MS, Readers, runningOf } from './readers.ts'
 import { retryBusy } from './retry.ts'
 import type { Thread } from './thread.ts'
 import { Turns } from './turns.ts'
@@ -68,6 +68,8 @@ class SqliteEngine implements Engine, Home {
   readonly #maintenance: Maintenance
   readonly #listening: Listening
   #writerThread: Promise<Thread> | undefined
+  /** The same, once it is there. */
+  #writerNow: Thread | undefined
   readonly #snapshots = new Set<Inline>()
   readonly #idleSnapshots: Inline[] = []
   /** Of readers that are not in `#threads` any more. */
@@ -87,9 +89,10 @@ class SqliteEngine implements Engine, Home {
     writerThread?.watch(reader.handle.watchdog)
     this.placement = new Placement(reader.handle.watchdog === undefined ? 0 : settings.eventLoopBudgetMs)
     this.turns = new Turns(settings.eventLoopBudgetMs)
-    this.#writerGate = new Gate(1, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
-    this.#snapshotGate = new Gate(settings.smallConnections, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
-    const gate = new Gate(settings.readers, settings.acquireTimeoutMs, settings.txIdleTimeoutMs)
+    const gateOf = (size: number): Gate => new Gate(size, settings.acquireTimeoutMs, settings.txIdleTimeoutMs, this.placement.meters.waits)
+    this.#writerGate = gateOf(1)
+    this.#snapshotGate = gateOf(settings.smallConnections)
+    const gate = gateOf(settings.readers)
     const least = this.placement.budgetMs > 0 ? 0 : 1 // every read needs one
     this.readers = new Readers({ size: settings.readers, least }, gate, async () => await opener.thread(true, reader))
     this.#maintenance = new Maintenance(this, settings, log)
@@ -121,12 +124,18 @@ class SqliteEngine implements Engine, Home {
           await turn
           checkLimits(limits, query.sql)
         }
+        const since = performance.now()
         const result = this.#tryOut(cost, method, query, values, limits)
-        if (result !== OVERRAN) return result
+        if (result !== OVERRAN) {
+          this.placement.noteRun(cost, 'inline', performance.now() - since, limits.request)
+          return result
+        }
       }
       return await this.#readApart(cost, method, query, values, limits)
     } catch (error) {
-      throw toOurError(error, query.sql)
+      const ours = toOurError(error, query.sql)
+      this.placement.noteFailure(query.sql, ours, limits.request)
+      throw ours
     }
   }
 
@@ -156,11 +165,13 @@ class SqliteEngine implements Engine, Home {
   }
 
   async #readApart (cost: Cost, method: Method, query: Query, values: readonly unknown[], limits: Limits): Promise<unknown> {
+    const since = performance.now()
     const thread = await this.borrowThread('read', limits, query.sql)
     const before = thread.workedMs
     try {
       const value = await thread.execute(method, query.text, values, limits, query.sql)
       this.placement.ranApart(cost, thread.workedMs - before)
+      this.placement.noteRun(cost, 'apart', performance.now() - since, limits.request)
       return value
     } finally {
       this.giveBack(thread)
@@ -246,6 +257,7 @@ class SqliteEngine implements Engine, Home {
     })
   }
 
+  /** What fails is counted by `execute`. */
   async #writeAlone (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     return await this.#withWriter(query.sql, limits, async writer => await retryBusy(query.sql, limits, async () => await writer.execute(method, query, params, limits)))
   }
@@ -384,6 +396,7 @@ class SqliteEngine implements Engine, Home {
       throw error
     })
     const thread = await this.#writerThread
+    this.#writerNow = thread
     if (thread.isAlive) return thread
     this.#writerThread = undefined
     return await this.writerThread()
@@ -442,7 +455,8 @@ class SqliteEngine implements Engine, Home {
   status (): EngineStatus {
     const { watchdog } = this.#reader.handle
     return {
-      statements: this.placement.list().map(({ sql, isShort, why, runs, meanMs, overruns }) => ({ sql, runs: isShort ? 'inline' : 'apart', why, apart: { runs, meanMs }, overruns })),
+      statements: this.placement.list().map(({ sql, isShort, why, runs, meanMs, overruns, total, failures }) => ({ sql, runs: isShort ? 'inline' : 'apart', why, total, failures, apart: { runs, meanMs }, overruns })),
+      meters: this.placement.meters,
       queues: { writer: this.#writerGate.load, snapshots: this.#snapshotGate.load, threads: this.readers.load },
       sqlite: {
         watchdog: watchdog !== undefined ? 'on' : (this.#settings.watchdog === 'on' ? watchdogProblem() : undefined) ?? 'off',
@@ -453,6 +467,12 @@ class SqliteEngine implements Engine, Home {
         anonymousBytes: this.#reader.handle.isOpen ? watchdog?.anonBytes() : undefined
       }
     }
+  }
+
+  activity (): Activity {
+    const running = this.#writerNow === undefined ? [] : runningOf(this.#writerNow, 'writer')
+    const statements = [...this.readers.listRunning(), ...running, ...this.#writerGate.listWaiting(), ...this.#snapshotGate.listWaiting()]
+    return { statements: statements.toSorted(bySince), transactions: [...this.#writerGate.listHeld(), ...this.#snapshotGate.listHeld()].toSorted(bySince) }
   }
 
   async close (graceMs: number): Promise<void> {
@@ -483,5 +503,9 @@ class SqliteEngine implements Engine, Home {
 
 /** No result of a statement is this. */
 const OVERRAN = Symbol('it took longer than the budget')
+
+function bySince (a: { readonly since: number }, b: { readonly since: number }): number {
+  return a.since - b.since
+}
 
 const noop = (): undefined => undefined

@@ -24,6 +24,9 @@ export interface Prepared {
 /** Some rows of a cursor. `reads`: its statement writes nothing. */
 export interface Batch { readonly rows: Row[], readonly bytes: number, readonly done: boolean, readonly hasBlobs: boolean, readonly reads: boolean }
 
+/** SQLite compares the schema it has with that of the file before it runs this. */
+const READ_SCHEMA = 'SELECT 1 FROM sqlite_schema LIMIT 1'
+
 export class Handle {
   readonly watchdog: Watchdog | undefined
   readonly #db: Sqlite.Database
@@ -59,7 +62,9 @@ export class Handle {
     return method === 'get' ? this.#get(prepared, values) : this.#all(prepared, values)
   }
 
+  /** What another connection has dropped would still be there for CREATE, which believes what is in memory; any other statement looks first. */
   exec (sql: string): void {
+    if (/\bCREATE\b/i.test(sql)) this.execute('get', READ_SCHEMA, [])
     this.#db.exec(sql)
   }
 

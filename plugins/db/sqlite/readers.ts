@@ -11,7 +11,7 @@
 import { DbClosed } from '../../errors.ts'
 import type { Gate, GateLease } from '../gate.ts'
 import { watchLimits } from '../scope.ts'
-import type { Limits } from '../types.ts'
+import type { Limits, RunningStatement } from '../types.ts'
 import { toOurError } from './errors.ts'
 import { unlimited, type Thread } from './thread.ts'
 
@@ -55,6 +55,11 @@ export class Readers {
 
   get idleCount (): number {
     return this.#idle.length
+  }
+
+  /** What they run, and who waits for one. */
+  listRunning (): RunningStatement[] {
+    return [...[...this.#threads.keys()].flatMap(thread => runningOf(thread, 'reader')), ...this.#gate.listWaiting()]
   }
 
   /** `leader`: the lease that the thread is held with. */
@@ -190,6 +195,13 @@ export class Readers {
     this.#ending.add(ended)
     void ended.finally(() => { this.#ending.delete(ended) })
   }
+}
+
+/** None or one; of what the engine does for itself nothing. */
+export function runningOf ({ current }: Thread, place: 'reader' | 'writer'): RunningStatement[] {
+  if (current === undefined) return []
+  const { sql, since, limits: { deadline, request }, stop } = current
+  return [{ key: current, sql, place, since, deadline, request, stop }]
 }
 
 const noop = (): void => {}

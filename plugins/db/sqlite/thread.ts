@@ -12,6 +12,7 @@
 import { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
 import { databaseError, DbClosed } from '../../errors.ts'
+import { publishMemory, publishPool } from '../events.ts'
 import { Result, type ResultLimits } from '../result.ts'
 import { checkLimits, watchLimits } from '../scope.ts'
 import type { Limits, Method, Row } from '../types.ts'
@@ -69,6 +70,8 @@ export class Thread {
   inTransaction = false
   /** What it has worked since it was started. */
   workedMs = 0
+  /** The statement that runs. */
+  current: { readonly sql: string, readonly since: number, readonly limits: Limits, readonly stop: (error: Error) => void } | undefined
   /** What its longest task took, of those since somebody set this to 0. */
   longestMs = 0
   /** What it has worked since its memory was given back; Infinity after a task that was stopped. */
@@ -82,9 +85,11 @@ export class Thread {
     this.#watchdog = watchdog
     this.#result = result
     worker.on('message', (answer: Answer) => { this.#onAnswer?.(answer) })
+    publishPool({ engine: 'sqlite', what: 'opened' })
     worker.on('error', (error: Error) => { this.#die(error) })
     this.#exited = new Promise(resolve => {
       worker.once('exit', () => {
+        publishPool({ engine: 'sqlite', what: this.#isEnding ? 'closed' : 'lost' })
         this.#die(new Error('the thread has ended'))
         resolve()
       })
@@ -195,6 +200,7 @@ export class Thread {
   async trim (): Promise<void> {
     const { idleSince } = this
     await this.run({ kind: 'trim' }, unlimited, 'trim')
+    publishMemory({ what: 'released', sql: undefined })
     this.workedSinceTrimMs = 0
     this.idleSince = idleSince
   }
@@ -218,12 +224,14 @@ export class Thread {
         reject(error)
       }, STOP_GRACE_MS)
     }
+    this.current = { sql, since: performance.now(), limits, stop }
     this.#stop = task.kind === 'close' ? undefined : stop // a cursor whose end was stopped before it began stays open, and whoever is next on this connection fails
     const unwatch = watchLimits(limits, sql, stop)
     const answer = await this.#ask({ operation, remainingMs: limits.deadline === Infinity ? undefined : Math.max(0.01, limits.deadline - performance.now()), task })
     unwatch()
     clearTimeout(giveUp)
     this.#stop = undefined
+    this.current = undefined
     this.isStuck = false
     this.#note(answer)
     if (answer.failure === undefined) resolve(answer.value)
@@ -310,7 +318,10 @@ function errorOf ({ name, message, code, stack }: Failure): Error {
 
 function stoppedError ({ failure, stopped }: Answer, sql: string): Error {
   const cause = errorOf(failure ?? { name: '', message: '', code: '', stack: undefined })
-  if (stopped === 'memory') return databaseError('memory', sql, { cause })
+  if (stopped === 'memory') {
+    publishMemory({ what: 'ended', sql })
+    return databaseError('memory', sql, { cause })
+  }
   if (stopped !== undefined) return databaseError(stopped === 'time' ? 'timeout' : 'aborted', sql, { cause })
   return toOurError(cause, sql)
 }
