@@ -6,5 +6,7 @@ export type {
 } from './db/index.ts'
 export { default as tx } from './tx/index.ts'
 export { default as ops } from './ops/index.ts'
+export { fingerprintOf, operationOf, redact, summaryOf } from './ops/fingerprint.ts'
+export type { MemoryEvent, PoolEvent, StatementEvent, TxEvent } from './db/events.ts'
 export * as errors from './errors.ts'
 export { describeError, errorKind, type DatabaseError, type ErrorKind } from './errors.ts'

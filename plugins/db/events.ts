@@ -48,9 +48,34 @@ const statementChannel = channel('tandem:statement')
 const poolChannel = channel('tandem:pool')
 const memoryChannel = channel('tandem:memory')
 
-/** `describe` is called only if somebody listens. */
-export function publishStatement (describe: () => StatementEvent): void {
+interface SlowWatcher { readonly ms: number, readonly tell: (event: StatementEvent) => void }
+
+const slowWatchers = new Set<SlowWatcher>()
+/** What the least patient of them asks for. */
+let slowFromMs = Infinity
+
+/** `describe` is called only if somebody listens. `ms`: what it took; Infinity for one that ran out of time. */
+export function publishStatement (describe: () => StatementEvent, ms: number): void {
   if (statementChannel.hasSubscribers) statementChannel.publish(describe())
+  if (ms >= slowFromMs) tellSlow(describe(), ms)
+}
+
+/**
+ * Calls `tell` for each statement of this process that took `ms` or more, or ran out of time, until the answer is called. Unlike a listener on 'tandem:statement' it costs a comparison
+ * for those that are faster.
+ */
+export function watchSlow (ms: number, tell: (event: StatementEvent) => void): () => void {
+  const watcher = { ms, tell }
+  slowWatchers.add(watcher)
+  slowFromMs = Math.min(slowFromMs, ms)
+  return () => {
+    slowWatchers.delete(watcher)
+    slowFromMs = Math.min(...[...slowWatchers].map(other => other.ms))
+  }
+}
+
+function tellSlow (event: StatementEvent, ms: number): void {
+  for (const watcher of slowWatchers) if (ms >= watcher.ms) watcher.tell(event)
 }
 
 export function publishPool (event: PoolEvent): void {

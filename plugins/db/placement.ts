@@ -61,7 +61,7 @@ export class Placement {
   noteRun (cost: Cost, place: 'inline' | 'lane' | 'apart', ms: number, request: object | undefined): void {
     cost.total.note(ms)
     this.meters.runs[place].note(ms)
-    publishStatement(() => ({ engine: this.#engine, sql: cost.sql, place, outcome: 'ok', durationMs: ms, request }))
+    publishStatement(() => ({ engine: this.#engine, sql: cost.sql, place, outcome: 'ok', durationMs: ms, request }), ms)
   }
 
   /** It failed, and its caller is told so. */
@@ -70,7 +70,7 @@ export class Placement {
     this.meters.noteFailure(kind)
     const cost = this.find(sql)
     if (cost !== undefined) cost.failures++
-    publishStatement(() => ({ engine: this.#engine, sql, place: undefined, outcome: kind, durationMs: undefined, request }))
+    publishStatement(() => ({ engine: this.#engine, sql, place: undefined, outcome: kind, durationMs: undefined, request }), kind === 'timeout' ? Infinity : 0)
   }
 
   /** `looksShort` is asked of a new statement. */

@@ -1,5 +1,6 @@
 /**
  * The plugin for operators: health for everybody, and for those who are let in what the database layer does, its numbers, and a way to stop what should stop (docs/ops.md).
+ * What is slow is in the log, with its plan, whoever is let in.
  *
  * What is kept true:
  *  1. Without a token and without a hook only health exists; and with them nothing but health answers to those who are not let in.
@@ -12,9 +13,11 @@ import { Registry } from 'prom-client'
 import type {} from '../config/index.ts' // app.config
 import type {} from '../db/index.ts' // app.db
 import { guard, type Access } from './access.ts'
+import { adviceRoutes } from './advice.ts'
 import { addHealth } from './health.ts'
 import { addMetrics } from './metrics.ts'
 import { pageRoutes } from './page/index.ts'
+import { startSlowLog, slowRoutes, type SlowLog } from './slow-log.ts'
 import { addStatements } from './statements.ts'
 
 export type { Access } from './access.ts'
@@ -54,13 +57,14 @@ async function ops (app: FastifyInstance, options: OpsPluginOptions): Promise<vo
   const isOn = token !== undefined || access !== undefined
   const address = isOn ? addressOf(app, options) : undefined
   const server = address === undefined ? undefined : Fastify({ loggerInstance: app.log, forceCloseConnections: true })
+  const slowLog = startSlowLog(app, { slowMs })
   app.decorate('ops', { registry: new Registry(), slowMs, server })
   if (!isOn) return
   if (server !== undefined) lend(app, server)
   const place = server ?? app
   await place.register(async scope => {
     guard(scope, token, access, `${place.prefix}/ops`)
-    addRoutes(scope)
+    addRoutes(scope, slowLog)
   })
   if (server === undefined) return
   addHealth(server, () => isClosing)
@@ -82,9 +86,11 @@ function lend (app: FastifyInstance, server: FastifyInstance): void {
 }
 
 /** Everything that is guarded. What they need of the app, `db`, `config`, `ops` and `log`, `scope` has. */
-function addRoutes (scope: FastifyInstance): void {
+function addRoutes (scope: FastifyInstance, slowLog: SlowLog): void {
   addMetrics(scope)
   addStatements(scope)
+  slowRoutes(scope, slowLog)
+  adviceRoutes(scope)
   pageRoutes(scope)
 }
 

@@ -9,7 +9,7 @@ import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { Readable } from 'node:stream'
 import type { Config } from '../config/index.ts'
 import type { Database, DatabaseStatus, StatementStatus } from '../db/types.ts'
-import { fingerprintOf, redactSql } from './fingerprint.ts'
+import { fingerprintOf, redact } from './fingerprint.ts'
 import { History, quantile } from './history.ts'
 import type { FingerprintView, Sample, Snapshot } from './page/snapshot.ts'
 import { showStatement, showTransaction } from './statements.ts'
@@ -155,7 +155,7 @@ function readLoop (loop: IntervalHistogram | undefined): Sample['loop'] {
 function sumUp (statements: readonly StatementStatus[]): FingerprintView[] {
   const views = new Map<string, FingerprintView>()
   for (const statement of [...statements].sort((a, b) => b.total.sumMs - a.total.sumMs)) {
-    const sql = redactSql(statement.sql)
+    const sql = redact(statement.sql)
     const before = views.get(sql)
     const view = describeStatement(statement, sql)
     views.set(sql, before === undefined ? view : add(before, view))

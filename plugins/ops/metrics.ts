@@ -11,7 +11,7 @@ import { sumHistograms } from '../db/meter.ts'
 import type { DatabaseStatus, StatementStatus } from '../db/types.ts'
 import type {} from '../tx/index.ts' // config.tx
 import { Counts } from './counts.ts'
-import { fingerprintOf, redactSql } from './fingerprint.ts'
+import { fingerprintOf, redact } from './fingerprint.ts'
 import { asOpenMetrics, register, type Definition } from './registry.ts'
 
 const SLOWEST = 20
@@ -56,7 +56,7 @@ export class Source {
 export function slowest (statements: readonly StatementStatus[], count = SLOWEST): Array<Pick<StatementStatus, 'total' | 'failures'> & { fingerprint: string, sql: string }> {
   const byFingerprint = new Map<string, StatementStatus[]>()
   for (const statement of statements) {
-    const redacted = redactSql(statement.sql)
+    const redacted = redact(statement.sql)
     byFingerprint.set(redacted, [...byFingerprint.get(redacted) ?? [], statement])
   }
   const all = [...byFingerprint].map(([sql, same]) => ({

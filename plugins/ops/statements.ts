@@ -10,7 +10,7 @@ import type {} from '../db/index.ts' // app.db
 import type { OpenTransaction, RunningStatement } from '../db/types.ts'
 import { OpsEnded, OpsEndsItself, OpsStopped } from '../errors.ts'
 import type {} from '../tx/index.ts' // config.tx
-import { fingerprintOf, redactSql } from './fingerprint.ts'
+import { fingerprintOf, redact } from './fingerprint.ts'
 
 export interface ShownRequest {
   /** As it was declared: `/api/jobs/:id`. */
@@ -98,7 +98,7 @@ function find<T extends { readonly key: object }> (all: readonly T[], { params: 
 }
 
 function showSql (sql: string): { fingerprint: string, sql: string } {
-  const redacted = redactSql(sql)
+  const redacted = redact(sql)
   return { fingerprint: fingerprintOf(redacted), sql: redacted }
 }
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import type { FastifyInstance } from 'fastify'
 import { Counter } from 'prom-client'
 import t, { type Test } from 'tap'
-import { fingerprintOf, redactSql } from '../../plugins/ops/fingerprint.ts'
+import { fingerprintOf, redact } from '../../plugins/ops/fingerprint.ts'
 import { definitions, metricsTable } from '../../plugins/ops/metrics.ts'
 import { deferred, engines } from '../helper/db.ts'
 import { root } from '../helper/paths.ts'
@@ -93,7 +93,7 @@ for (const engine of engines) {
       '{outcome="committed",mode="write"}': 3, '{outcome="rolledback",mode="write"}': 3, '{outcome="committed",mode="read"}': 1, '{outcome="none",mode="write"}': 1
     })
     t.strictSame(growth.of('tandem_transaction_duration_seconds_count'), { '{mode="write"}': 7, '{mode="read"}': 1 })
-    const print = (sql: string): string => `{fingerprint="${fingerprintOf(redactSql(sql))}"}`
+    const print = (sql: string): string => `{fingerprint="${fingerprintOf(redact(sql))}"}`
     t.strictSame(growth.of(`tandem_statement_duration_seconds_count${print(READ)}`), { '': 10 + 3 + 1 })
     t.strictSame(growth.of(`tandem_statement_duration_seconds_count${print(WRITE)}`), { '': 4 + 3 + 2 })
     t.strictSame(growth.of(`tandem_statement_failures_total${print(WRITE)}`), { '': 5 })
