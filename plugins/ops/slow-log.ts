@@ -66,7 +66,7 @@ export class SlowLog {
     this.slowMs = slowMs
     this.#app = app
     this.#periodMs = periodMs
-    this.#unwatch = slowMs > 0 ? watchSlow(slowMs, event => { this.#note(event) }) : () => {}
+    this.#unwatch = slowMs > 0 && slowMs < Infinity ? watchSlow(slowMs, event => { this.#note(event) }) : () => {}
   }
 
   /** What cost the most time first. */

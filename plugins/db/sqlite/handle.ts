@@ -118,10 +118,12 @@ export class Handle {
   prepare (text: string): Prepared {
     const known = this.#prepared.get(text)
     if (known !== undefined) return known
+    const isExplained = /^\s*EXPLAIN\b/i.test(text) // never looks at the file, so neither the schema it was made of nor its plan may be old
+    if (isExplained) this.execute('get', READ_SCHEMA, [])
     const prepared: Prepared = { statement: this.#db.prepare(text), exact: undefined, needsExact: false, cost: undefined }
     // a statement that writes cannot be read twice, so its integers are read exactly from the start
     prepared.needsExact = prepared.statement.reader && !prepared.statement.readonly
-    this.#prepared.set(text, prepared)
+    if (!isExplained) this.#prepared.set(text, prepared)
     return prepared
   }
 }
