@@ -26,7 +26,8 @@ const { values } = parseArgs({
   options: {
     against: { type: 'string' },
     engine: { type: 'string', default: 'sqlite,postgres' },
-    rounds: { type: 'string', default: '60' },
+    rounds: { type: 'string', default: '80' },
+    sets: { type: 'string', default: '8' },
     ms: { type: 'string', default: '150' },
     bound: { type: 'string', default: '3' },
     serve: { type: 'string' },
@@ -40,7 +41,8 @@ if (values.help) {
 
   --against DIR  a checkout of the commit before, with its node_modules; otherwise the slow log and a listener are measured
   --engine NAME  sqlite, postgres, or both (sqlite,postgres)
-  --rounds N     rounds, each with every contender (60)
+  --rounds N     rounds, each with every contender (80)
+  --sets N       how often all processes are started anew (8)
   --ms N         how long each reads in a round (150)
   --bound N      how many percent fewer reads there may be, 0 for no bound (3)
   --url URL      a PostgreSQL; otherwise one is started`)
@@ -139,9 +141,16 @@ async function onPostgres (contenders: readonly Contender[]): Promise<Map<string
 /** The median ratio of each contender to the first. */
 async function compare (title: string, url: string, contenders: readonly Contender[]): Promise<Map<string, number>> {
   await fill(url)
-  const children = await Promise.all(contenders.map(async contender => await start(contender, url)))
   const samples = contenders.map((): Sample[] => [])
-  const [rounds, ms] = [Number(values.rounds), Number(values.ms)]
+  const sets = Number(values.sets)
+  for (let set = 0; set < sets; set++) await runSet(url, contenders, samples, Math.ceil(Number(values.rounds) / sets))
+  return report(title, contenders, samples)
+}
+
+/** With processes of its own, since one that was compiled otherwise stays faster or slower until its end. */
+async function runSet (url: string, contenders: readonly Contender[], samples: readonly Sample[][], rounds: number): Promise<void> {
+  const children = await Promise.all(contenders.map(async contender => await start(contender, url)))
+  const ms = Number(values.ms)
   try {
     for (let round = -WARM_UP; round < rounds; round++) {
       for (let turn = 0; turn < children.length; turn++) { // none is always the first, or after the same one
@@ -153,7 +162,6 @@ async function compare (title: string, url: string, contenders: readonly Contend
   } finally {
     await Promise.all(children.map(stop))
   }
-  return report(title, contenders, samples)
 }
 
 async function fill (url: string): Promise<void> {

@@ -54,10 +54,15 @@ const slowWatchers = new Set<SlowWatcher>()
 /** What the least patient of them asks for. */
 let slowFromMs = Infinity
 
-/** `describe` is called only if somebody listens. `ms`: what it took; Infinity for one that ran out of time. */
-export function publishStatement (describe: () => StatementEvent, ms: number): void {
-  if (statementChannel.hasSubscribers) statementChannel.publish(describe())
-  if (ms >= slowFromMs) tellSlow(describe(), ms)
+/** True if somebody wants to know of a statement that took `ms`. Asked first, so that nothing is made for nobody. */
+export function isStatementHeard (ms: number): boolean {
+  return ms >= slowFromMs || statementChannel.hasSubscribers
+}
+
+/** `ms`: what it took; Infinity for one that ran out of time. */
+export function publishStatement (event: StatementEvent, ms: number): void {
+  if (statementChannel.hasSubscribers) statementChannel.publish(event)
+  if (ms >= slowFromMs) tellSlow(event, ms)
 }
 
 /**

@@ -8,7 +8,7 @@
  */
 import { errorKind } from '../errors.ts'
 import { Cache } from './cache.ts'
-import { publishStatement } from './events.ts'
+import { isStatementHeard, publishStatement } from './events.ts'
 import { EngineMeters, Meter } from './meter.ts'
 import type { EngineName } from './types.ts'
 
@@ -61,7 +61,7 @@ export class Placement {
   noteRun (cost: Cost, place: 'inline' | 'lane' | 'apart', ms: number, request: object | undefined): void {
     cost.total.note(ms)
     this.meters.runs[place].note(ms)
-    publishStatement(() => ({ engine: this.#engine, sql: cost.sql, place, outcome: 'ok', durationMs: ms, request }), ms)
+    if (isStatementHeard(ms)) publishStatement({ engine: this.#engine, sql: cost.sql, place, outcome: 'ok', durationMs: ms, request }, ms)
   }
 
   /** It failed, and its caller is told so. */
@@ -70,7 +70,8 @@ export class Placement {
     this.meters.noteFailure(kind)
     const cost = this.find(sql)
     if (cost !== undefined) cost.failures++
-    publishStatement(() => ({ engine: this.#engine, sql, place: undefined, outcome: kind, durationMs: undefined, request }), kind === 'timeout' ? Infinity : 0)
+    const ms = kind === 'timeout' ? Infinity : 0
+    if (isStatementHeard(ms)) publishStatement({ engine: this.#engine, sql, place: undefined, outcome: kind, durationMs: undefined, request }, ms)
   }
 
   /** `looksShort` is asked of a new statement. */

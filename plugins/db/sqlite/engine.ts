@@ -112,9 +112,10 @@ class SqliteEngine implements Engine, Home {
 
   async execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     if (this.#closing !== undefined) throw new DbClosed()
+    const since = performance.now()
     const values = bind(query, params)
     try {
-      checkLimits(limits, query.sql)
+      checkLimits(limits, query.sql, since)
       const prepared = this.#reader.handle.prepare(query.text)
       if (!prepared.statement.readonly) return await this.#writeAlone(method, query, params, limits)
       const cost = prepared.cost ??= this.costOf(query, values)
@@ -124,8 +125,7 @@ class SqliteEngine implements Engine, Home {
           await turn
           checkLimits(limits, query.sql)
         }
-        const since = performance.now()
-        const result = this.#tryOut(cost, method, query, values, limits)
+        const result = this.#tryOut(cost, method, query, values, limits, turn === undefined ? since : undefined)
         if (result !== OVERRAN) {
           this.placement.noteRun(cost, 'inline', performance.now() - since, limits.request)
           return result
@@ -139,12 +139,12 @@ class SqliteEngine implements Engine, Home {
     }
   }
 
-  #tryOut (cost: Cost, method: Method, { text }: Query, values: readonly unknown[], limits: Limits): unknown {
+  #tryOut (cost: Cost, method: Method, { text }: Query, values: readonly unknown[], limits: Limits, now: number | undefined): unknown {
     const place = this.#freshest()
     const prepared = place.handle.prepare(text)
     for (let tries = 1; ; tries++) {
       try {
-        const result = place.tryOut(method, prepared, values, limits)
+        const result = place.tryOut(method, prepared, values, limits, tries === 1 ? now : undefined)
         cost.shortRuns++
         return result
       } catch (error) {

@@ -39,8 +39,8 @@ export class Inline {
   }
 
   /** Under the budget. What it interrupts has changed nothing, or has undone its transaction: see `isInterrupted`. */
-  tryOut (method: Method, prepared: Prepared, values: readonly unknown[], limits: Limits): unknown {
-    this.#allow(this.#budget(limits))
+  tryOut (method: Method, prepared: Prepared, values: readonly unknown[], limits: Limits, now?: number): unknown {
+    this.#allow(this.#budget(limits, now))
     const answer = this.handle.run(method, prepared, values)
     if (method === 'all' && prepared.statement.readonly) this.#checkResult(answer as Row[])
     return answer
@@ -146,8 +146,8 @@ export class Inline {
   }
 
   /** A long budget may be more than what is left. */
-  #budget ({ deadline }: Limits): number {
-    return Math.max(0.01, Math.min(this.#budgetMs, deadline - performance.now()))
+  #budget ({ deadline }: Limits, now: number = performance.now()): number {
+    return Math.max(0.01, Math.min(this.#budgetMs, deadline - now))
   }
 
   #allow (ms: number): void {
