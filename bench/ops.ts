@@ -72,9 +72,8 @@ async function serve (mode: string): Promise<void> {
   const { readConfig } = await from<typeof configModule>('plugins/config/index.ts')
   const { openDatabase } = await from<typeof openModule>('plugins/db/open.ts')
   const db = await openDatabase(readConfig({ DATABASE_URL: values.url }), { info () {}, warn () {}, error () {} })
-  let heard = 0
-  if (mode === 'listener') subscribe('tandem:statement', () => { heard++ })
-  if (mode === 'slow log') (await from<typeof eventsModule>('plugins/db/events.ts')).watchSlow(500, () => { heard++ })
+  if (mode === 'listener') subscribe('tandem:statement', () => {})
+  if (mode === 'slow log') (await from<typeof eventsModule>('plugins/db/events.ts')).watchSlow(500, () => {})
   const concurrent = CONCURRENT[db.engine]
   process.on('disconnect', () => { process.exit(0) })
   process.on('message', (ms: number) => {
