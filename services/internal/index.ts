@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { errorKind } from '../../plugins/errors.ts'
 import type { VaultContext } from '../common/context.ts'
+import { countOutbox } from './ops-metrics.ts'
 import { metricsRoute } from './routes/metrics.ts'
 import { outboxRoute } from './routes/outbox.ts'
 import { resetRoute } from './routes/reset.ts'
@@ -9,6 +10,7 @@ import { markEnvironment } from './store/environment.ts'
 
 export default async function internal (app: FastifyInstance, context: VaultContext): Promise<void> {
   await mark(app, context)
+  countOutbox(app, context)
   metricsRoute(app, context)
   outboxRoute(app, context)
   resetRoute(app, context)

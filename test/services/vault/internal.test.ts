@@ -33,6 +33,12 @@ void t.test('with one, only from the networks, and only with it', async t => {
   t.match(await world.ask('POST', '/internal/outbox/run', { body: {} }), { status: 401 })
 })
 
+void t.test('the outbox is among the metrics of operators', async t => {
+  const world = await startWorld(t, 'sqlite', { env: { OPS_TOKEN: KEY } })
+  const { text } = await world.ask('GET', '//ops/metrics', { headers: { authorization: `Bearer ${KEY}` } })
+  for (const line of ['vault_outbox{status="pending"} 0', 'vault_outbox{status="dead"} 0', 'vault_outbox_overdue_seconds 0']) t.ok(text.includes(line), line)
+})
+
 for (const engine of engines) {
   void t.test(`internal routes, on ${engine}`, async t => {
     const world = await startWorld(t, engine, { env })
