@@ -54,7 +54,7 @@ export async function simulate (options: SimulateOptions): Promise<Simulated> {
     const players = groups.flatMap((group, g) => group.members.map((member, m) => new Player({ port, seed: options.seed * 100_000 + g * 100 + m, group, member, tally: before })))
     await signInAll(players, signal, onProgress)
     const playAll = async (seconds: number, onTick: () => void): Promise<void> => { await Promise.all(players.map(async (player, i) => { await play(player, i / players.length, { ...options, seconds }, onTick) })) }
-    await playAll(WARM_UP_SECONDS, () => { onProgress(before.requests % players.length, players.length, 'warming up') })
+    await playAll(Math.min(WARM_UP_SECONDS, options.seconds), () => { onProgress(before.requests % players.length, players.length, 'warming up') })
     await app.load()
     for (const player of players) player.tally = tally
     const startedAt = performance.now()

@@ -15,7 +15,7 @@ for (const engine of engines) {
     t.strictSame([...tally.errors], [])
     t.strictSame(load.errors, [])
     t.ok(tally.requests >= 12, 'each has asked')
-    t.strictSame([...labels], ['making groups', 'signing in', 'playing', 'comparing'])
+    t.strictSame([...labels], ['making groups', 'signing in', 'warming up', 'playing', 'comparing'])
   })
 }
 
