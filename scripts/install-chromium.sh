@@ -12,7 +12,7 @@ main () {
     echo "Chromium: is there, $browser"
   elif reason=$(install_by_apt 2>&1) && browser=$(find_browser); then
     echo "Chromium: installed, $browser"
-  elif reason=$(node_modules/.bin/playwright-core install chromium-headless-shell 2>&1) && browser=$(find_browser); then
+  elif reason=$(timeout 60 node_modules/.bin/playwright-core install chromium-headless-shell 2>&1) && browser=$(find_browser); then
     echo "Chromium: downloaded, $browser"
   else
     echo "Chromium: cannot be had here, tests that need it will skip. ${reason##*$'\n'}"
@@ -36,8 +36,8 @@ install_by_apt () {
   if [ "$(id -u)" != 0 ]; then root=(sudo -n); fi
   command -v apt-get > /dev/null || { echo 'There is no apt-get.'; return 1; }
   "${root[@]}" true 2> /dev/null || { echo 'apt-get needs root.'; return 1; }
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive timeout 300 apt-get update -q
-  "${root[@]}" env DEBIAN_FRONTEND=noninteractive timeout 600 apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive timeout 60 apt-get update -q
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive timeout 150 apt-get install -q -y --no-install-recommends chromium fonts-dejavu-core
 }
 
 main
