@@ -1,6 +1,6 @@
-/** What the pages begin with, one look each: a person's groups, a group as one of its members sees it, an invitation. Stores: no Fastify. */
+/** What only the pages begin with, one look each: a group with the state of its subscription, an invitation, a theme. All else is the services' own. Stores: no Fastify. */
 import type { Database, Row } from '../../plugins/db/types.ts'
-import { toNumber, toText, toTextOrNull, toTimeOrNull } from '../common/columns.ts'
+import { toNumber, toText, toTextOrNull } from '../common/columns.ts'
 
 type Db = Pick<Database, 'prepare'>
 
@@ -42,25 +42,6 @@ function toPageGroup (row: Row): PageGroup {
   }
 }
 
-const groupsOf = `
-  SELECT groups.id, groups.name, groups.member_count, groups.max_members, members.role,
-    (SELECT MAX(last_sync_at) FROM members AS others WHERE others.group_id = groups.id AND others.left_at IS NULL) AS synced_at
-  FROM members JOIN groups ON groups.id = members.group_id
-  WHERE members.user_id = ? AND members.left_at IS NULL AND groups.deleted_at IS NULL
-  ORDER BY groups.name_norm, groups.id`
-
-export async function listPageGroups (db: Db, userId: string) {
-  const rows = await db.prepare(groupsOf).all(userId)
-  return rows.map(row => ({
-    id: toText(row.id),
-    name: toText(row.name),
-    role: toText(row.role),
-    memberCount: toNumber(row.member_count),
-    maxMembers: toNumber(row.max_members),
-    lastSyncAt: toTimeOrNull(row.synced_at)
-  }))
-}
-
 const invitation = `
   SELECT groups.id, groups.name, groups.member_count, groups.max_members,
     (SELECT COUNT(*) FROM members WHERE members.group_id = groups.id AND members.user_id = :user AND members.left_at IS NULL) AS mine
@@ -70,12 +51,6 @@ const invitation = `
 export async function findInvitation (db: Db, code: string, userId: string) {
   const row = await db.prepare(invitation).get({ code, user: userId })
   return row && { groupId: toText(row.id), name: toText(row.name), memberCount: toNumber(row.member_count), maxMembers: toNumber(row.max_members), isMember: toNumber(row.mine) > 0 }
-}
-
-/** A plugin that waits for its code to be confirmed. */
-export async function findWaiting (db: Db, userCode: string, now: number) {
-  const row = await db.prepare(`SELECT label, plugin_version FROM pairings WHERE user_code = ? AND status = 'pending' AND expires_at > ?`).get(userCode, now)
-  return row && { label: toText(row.label), pluginVersion: toText(row.plugin_version) }
 }
 
 /** As it is set for all of a person's browsers. */

@@ -5,7 +5,8 @@ import { sessionOf } from '../../auth/access.ts'
 import type { VaultContext } from '../../common/context.ts'
 import { describe } from '../../common/route.ts'
 import { parseCode } from '../../common/secrets.ts'
-import { findWaiting, listPageGroups } from '../store.ts'
+import { listGroupsOfUser } from '../../groups/find-groups.ts'
+import { getPairingByUserCode } from '../../sync/store/pairings.ts'
 import { home } from '../views/home.ts'
 import { link } from '../views/link.ts'
 import { sendPage, themeOf } from '../visit.ts'
@@ -18,14 +19,14 @@ export function ownPages (app: FastifyInstance, { now }: VaultContext): void {
 
   app.get('/app', { ...homeRoute, onRequest: app.access.signedIn }, async (request, reply) => {
     const { displayName, csrfToken, userId } = sessionOf(request)
-    return sendPage(reply, home({ theme: await themeOf(request, db), displayName, csrfToken, groups: await listPageGroups(db, userId), now: now() }))
+    return sendPage(reply, home({ theme: await themeOf(request, db), displayName, csrfToken, groups: await listGroupsOfUser(db, userId), now: now() }))
   })
 
   app.get<{ Querystring: { code?: string } }>('/app/link', { ...linkRoute, onRequest: app.access.signedIn }, async (request, reply) => {
     const { displayName, csrfToken, userId } = sessionOf(request)
     const { code: typed } = request.query
     const code = typed === undefined ? undefined : parseCode(typed)
-    const waiting = code === undefined ? undefined : await findWaiting(db, code, now())
-    return sendPage(reply, link({ theme: await themeOf(request, db), displayName, csrfToken, groups: await listPageGroups(db, userId), typed, code, waiting }))
+    const waiting = code === undefined ? undefined : await getPairingByUserCode(db, code, now())
+    return sendPage(reply, link({ theme: await themeOf(request, db), displayName, csrfToken, groups: await listGroupsOfUser(db, userId), typed, code, waiting }))
   })
 }
