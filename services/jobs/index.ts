@@ -19,6 +19,7 @@ import { totalsRoutes } from './routes/totals.ts'
 import { writesRoutes } from './routes/writes.ts'
 import type { JobsOptions } from './store.ts'
 import { TokenCache } from './token-cache.ts'
+import { hasTokens } from './tokens.ts'
 
 /** All have defaults; see `JobsOptions` of the store. */
 export interface JobsServiceOptions extends Pick<JobsOptions, 'now' | 'shortJobSeconds' | 'metricConfig'> {
@@ -48,8 +49,9 @@ export default async function jobs (app: FastifyInstance, options: JobsServiceOp
   })
 }
 
-async function warnIfOpen ({ log }: FastifyInstance, tokens: TokenCache | undefined): Promise<void> {
-  if (await tokens?.hasSome() === true) return
+/** A start may take longer than a request's look at the tokens. */
+async function warnIfOpen ({ db, log }: FastifyInstance, tokens: TokenCache | undefined): Promise<void> {
+  if (tokens !== undefined && await hasTokens(db)) return
   const reason = tokens === undefined ? 'the database belongs to cc-backend and keeps no API tokens' : 'there are no API tokens yet (npm run token -- create)'
   log.warn(`jobs: ${reason}. Requests from this machine are answered as an admin, all others with 401.`)
 }
