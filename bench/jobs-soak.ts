@@ -14,7 +14,7 @@ import { formatCount, formatTable } from '../scripts/terminal.ts'
 import { startTarget } from './jobs-soak/database.ts'
 import { secondHalf, slopeOf } from './jobs-soak/judge.ts'
 import { run, type Result } from './jobs-soak/run.ts'
-import { percentile } from './sqlite/statistics.ts'
+import { percentile } from './measure/statistics.ts'
 
 const { values } = parseArgs({
   options: {

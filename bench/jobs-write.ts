@@ -12,9 +12,9 @@ import { formatCount } from '../scripts/terminal.ts'
 import { measurePostgres } from './jobs-write/postgres.ts'
 import type { WriteSettings } from './jobs-write/report.ts'
 import { measureSqlite } from './jobs-write/sqlite.ts'
-import { isGood, type Effort, type Outcome } from './sqlite/measurement.ts'
+import { isGood, type Effort, type Outcome } from './measure/measurement.ts'
 import { sqliteVersion } from './sqlite/raw.ts'
-import { describeMachine, formatOutcome } from './sqlite/report.ts'
+import { describeMachine, formatOutcome } from './measure/report.ts'
 
 const measurements: ReadonlyArray<readonly [name: string, measure: (settings: WriteSettings) => Promise<Outcome>]> = [['sqlite', measureSqlite], ['postgres', measurePostgres]]
 

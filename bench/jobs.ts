@@ -13,9 +13,9 @@ import { formatCount } from '../scripts/terminal.ts'
 import { findJobs, quiet, readValues } from './jobs-queries/data.ts'
 import { MemoryWatch } from './jobs-queries/memory.ts'
 import { measureBeside, measureLists, measurePages, measureStats, type Setting } from './jobs-queries/measurements.ts'
-import { isGood, type Effort, type Outcome } from './sqlite/measurement.ts'
+import { isGood, type Effort, type Outcome } from './measure/measurement.ts'
 import { sqliteVersion } from './sqlite/raw.ts'
-import { describeMachine, formatOutcome } from './sqlite/report.ts'
+import { describeMachine, formatOutcome } from './measure/report.ts'
 
 const measurements: ReadonlyArray<readonly [name: string, title: string, measure: (setting: Setting) => Promise<Outcome>]> = [
   ['lists', 'the newest jobs of any user, project, cluster and state', measureLists],

@@ -11,18 +11,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { formatCount, formatSeconds } from '../scripts/terminal.ts'
-import { bridge } from './postgres/bridge.ts'
-import { http } from './postgres/http.ts'
+import { bridge } from './http/bridge.ts'
+import { httpOn } from './http/index.ts'
 import type { PostgresMeasurement, Settings } from './postgres/measurement.ts'
 import { point } from './postgres/point.ts'
 import { mixed } from './postgres/mixed.ts'
 import { rtt } from './postgres/rtt.ts'
 import { Servers } from './postgres/servers.ts'
 import { writes } from './postgres/writes.ts'
-import { isGood, type Effort, type Outcome } from './sqlite/measurement.ts'
-import { describeMachine, formatOutcome } from './sqlite/report.ts'
+import { isGood, type Effort, type Outcome } from './measure/measurement.ts'
+import { describeMachine, formatOutcome } from './measure/report.ts'
 
-const measurements: readonly PostgresMeasurement[] = [point, http, rtt, mixed, bridge, writes]
+const measurements: readonly PostgresMeasurement[] = [point, httpOn('postgres', 'http'), rtt, mixed, bridge, writes]
 
 const { values } = parseArgs({
   options: {

@@ -5,7 +5,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import Sqlite from 'better-sqlite3'
-import { readJob, tell } from '../sqlite/child.ts'
+import { readJob, tell } from '../measure/child.ts'
 import { explain, incidentPath, incidentSql, planOf, type Job, type Told } from './incident.ts'
 
 const { path } = readJob<Job>()

@@ -8,7 +8,7 @@ import fastifyPlugin from 'fastify-plugin'
 import application from '../../app.ts'
 import { formatBytes } from '../../plugins/config/limits.ts'
 import { countConnections } from '../../plugins/config/rules.ts'
-import { readJob, tell } from '../sqlite/child.ts'
+import { readJob, tell } from '../measure/child.ts'
 import { explain, incidentPath, incidentSql, listPath, planOf, type Job, type StatementEnd, type Told } from './incident.ts'
 
 const { path } = readJob<Job>()

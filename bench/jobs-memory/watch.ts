@@ -4,7 +4,7 @@
  *   started → warm (reads of single rows) → rest → the query is sent, and single rows are asked for beside it → the client gives up, or has its answer → rest
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { Child } from '../sqlite/child.ts'
+import { Child } from '../measure/child.ts'
 import { readMemory } from '../sqlite/memory-samples.ts'
 import { incidentPath, listPath, problemOf, type Job, type StatementEnd, type Told } from './incident.ts'
 

@@ -4,8 +4,8 @@ import { countJobs, findById, jobsStats, jobsStatsGrouped, queryJobs, queryJobsP
 import type { GroupBy, JobFilter, Order, Position, User } from '../../services/jobs/schema.ts'
 import { isOurs } from '../../plugins/errors.ts'
 import { createRandom } from '../../services/jobs/generate/random.ts'
-import { boundFor, type Effort, type Figure, type Outcome } from '../sqlite/measurement.ts'
-import { median, percentile, quartiles } from '../sqlite/statistics.ts'
+import { boundFor, type Effort, type Figure, type Outcome } from '../measure/measurement.ts'
+import { median, percentile, quartiles } from '../measure/statistics.ts'
 import { makeFilters, type Values } from './data.ts'
 
 export interface Setting { readonly db: Database, readonly values: Values, readonly effort: Effort }

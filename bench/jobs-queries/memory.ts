@@ -1,5 +1,5 @@
 /** The memory of the process that asks, against what the configuration allows. */
-import type { Outcome } from '../sqlite/measurement.ts'
+import type { Outcome } from '../measure/measurement.ts'
 import { rssAnonBytes } from '../sqlite/memory-samples.ts'
 
 /** Memory that no file stands behind, many times a second. */

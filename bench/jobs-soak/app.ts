@@ -10,7 +10,7 @@ import Fastify from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 import application, { options } from '../../app.ts'
 import type { EngineStatus } from '../../plugins/db/types.ts'
-import { readJob, tell } from '../sqlite/child.ts'
+import { readJob, tell } from '../measure/child.ts'
 import { isDeclared } from './judge.ts'
 
 export interface AppJob { readonly env: Readonly<Record<string, string>> }

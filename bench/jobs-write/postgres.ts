@@ -17,8 +17,8 @@ import { importJobs } from '../../services/jobs/import.ts'
 import { createIndex, indexSets } from '../../services/jobs/indices.ts'
 import { migrations } from '../../services/migrations.ts'
 import { PostgresServer } from '../../test/helper/postgres-server.ts'
-import { runRounds, seenBy } from '../postgres/rounds.ts'
-import type { Outcome } from '../sqlite/measurement.ts'
+import { runRounds, seenBy } from '../measure/rounds.ts'
+import type { Outcome } from '../measure/measurement.ts'
 import { compare, quiet, timeTurn, UNTIL, type Turn, type WriteSettings } from './report.ts'
 
 export async function measurePostgres (settings: WriteSettings): Promise<Outcome> {

@@ -1,7 +1,7 @@
 /** What a turn takes, and how turns of the same round compare. */
 import type { Log } from '../../plugins/db/types.ts'
-import { boundFor, type Bound, type Effort, type Figure } from '../sqlite/measurement.ts'
-import { median, ratios, spread } from '../sqlite/statistics.ts'
+import { boundFor, type Bound, type Effort, type Figure } from '../measure/measurement.ts'
+import { median, ratios, spread } from '../measure/statistics.ts'
 
 export interface WriteSettings { readonly rows: number, readonly rounds: number, readonly effort: Effort, readonly scratch: string }
 

@@ -12,8 +12,8 @@ import { columns, Jobs } from '../../services/jobs/generate/rows.ts'
 import { importJobs } from '../../services/jobs/import.ts'
 import { createIndex, indexSets } from '../../services/jobs/indices.ts'
 import { migrations } from '../../services/migrations.ts'
-import { runRounds, seenBy } from '../postgres/rounds.ts'
-import type { Outcome } from '../sqlite/measurement.ts'
+import { runRounds, seenBy } from '../measure/rounds.ts'
+import type { Outcome } from '../measure/measurement.ts'
 import { compare, quiet, timeTurn, UNTIL, type Turn, type WriteSettings } from './report.ts'
 
 const json: ReadonlySet<string> = new Set(['meta_data', 'resources', 'energy_footprint', 'footprint'])

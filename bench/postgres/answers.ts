@@ -1,8 +1,8 @@
 /** That all clients answer equally, before anything is timed. */
 import { isDeepStrictEqual } from 'node:util'
-import { spreadId } from '../sqlite/ids.ts'
+import { spreadId } from '../measure/ids.ts'
 import type { Client } from './clients.ts'
-import { itemOf, RANGE } from './data.ts'
+import { itemOf, RANGE } from '../contenders/data.ts'
 
 const IDS = 20
 
@@ -19,7 +19,7 @@ export async function compareAnswers (clients: readonly Client[], rows: number):
     }
     expect(name, 'the row 0', await one('point', 0), undefined)
     const expected = Array.from({ length: RANGE }, (_, i) => itemOf(i + 1))
-    expect(name, `the first ${RANGE} rows`, await all('range', 1), expected)
+    expect(name, `the first ${RANGE} rows`, await all('list', 1), expected)
   }
   return problems
 }

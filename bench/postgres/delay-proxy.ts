@@ -6,7 +6,7 @@
  */
 import { once } from 'node:events'
 import { connect, createServer, type AddressInfo, type Socket } from 'node:net'
-import { readJob, tell } from '../sqlite/child.ts'
+import { readJob, tell } from '../measure/child.ts'
 
 export interface DelayJob {
   /** On 127.0.0.1. */

@@ -3,14 +3,15 @@
  * none. Each contender has a database of its own, since the server counts the connections that were ever made (`pg_stat_database.sessions`) for each database.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import { boundFor, type Outcome } from '../sqlite/measurement.ts'
-import { spreadId } from '../sqlite/ids.ts'
-import { formatNumber } from '../sqlite/report.ts'
-import { median } from '../sqlite/statistics.ts'
+import { boundFor, type Outcome } from '../measure/measurement.ts'
+import { spreadId } from '../measure/ids.ts'
+import { formatNumber } from '../measure/report.ts'
+import { median } from '../measure/statistics.ts'
 import { closeAll, CONNECTIONS, openOurs, openPool, openPostgresJs, OURS, type Client } from './clients.ts'
 import { loadFor } from './load.ts'
-import { ratioFigure, sizeFor, type Settings } from './measurement.ts'
-import { runRoundsAndClose, seenBy } from './rounds.ts'
+import { ratioFigure } from '../measure/figures.ts'
+import { sizeFor, type Settings } from './measurement.ts'
+import { runRoundsAndClose, seenBy } from '../measure/rounds.ts'
 import { ask } from './servers.ts'
 
 const sizes = {

@@ -1,6 +1,6 @@
 /** A closed loop in this process: so many at a time, each followed by the next as soon as it is answered. */
-import { formatNumber } from '../sqlite/report.ts'
-import { median } from '../sqlite/statistics.ts'
+import { formatNumber } from '../measure/report.ts'
+import { median } from '../measure/statistics.ts'
 
 export interface Speed {
   readonly perSecond: number

@@ -1,23 +1,25 @@
 /**
  * 4. Fast statements beside slow ones: what waits behind a statement of 50 ms, when they share 10 connections.
  *
- * How it measures: open loops (open-loop.ts) of 4,000 and 8,000 statements a second, in interleaved rounds; each round has its own percentiles of the fast ones, and
+ * How it measures: open loops (open-loop.ts) of 8,000 statements a second, in interleaved rounds; each round has its own percentiles of the fast ones, and
  * the figures are their medians. The slow ones are another statement, or the same one by its parameter, so that no text tells them apart. "naive" is what pipelining
  * comes to without a thought for this: 10 pipelined connections, one after the other.
  */
 import { Random } from '../faults/random.ts'
-import { spreadId } from '../sqlite/ids.ts'
-import { boundFor, type Figure, type Outcome, type Table } from '../sqlite/measurement.ts'
-import { formatNumber } from '../sqlite/report.ts'
-import { median, percentile } from '../sqlite/statistics.ts'
+import { spreadId } from '../measure/ids.ts'
+import { boundFor, type Figure, type Outcome, type Table } from '../measure/measurement.ts'
+import { formatNumber } from '../measure/report.ts'
+import { median, percentile } from '../measure/statistics.ts'
 import { closeAll, CONNECTIONS, openOurs, openPipelined, openPool, OURS, type Client } from './clients.ts'
-import { SLOW_MS, type Item } from './data.ts'
-import { ratioFigure, sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
+import type { Item } from '../contenders/data.ts'
+import { SLOW_MS } from './data.ts'
+import { ratioFigure } from '../measure/figures.ts'
+import { sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
 import { runOpenLoop, type Arrival } from './open-loop.ts'
-import { runRounds, seenBy } from './rounds.ts'
+import { runRounds, seenBy } from '../measure/rounds.ts'
 
 const sizes = {
-  full: { rounds: 4, seconds: 1 },
+  full: { rounds: 7, seconds: 1 },
   short: { rounds: 2, seconds: 0.5 },
   tiny: { rounds: 1, seconds: 0.05 }
 }
@@ -37,7 +39,9 @@ const kinds = [
   { name: 'none is slow', slowShare: 0, statement: 'slow' }
 ] as const
 
-const mixes: readonly Mix[] = kinds.flatMap(kind => [4000, 8000].map(perSecond => ({ ...kind, perSecond, name: `${kind.name}, ${formatNumber(perSecond)}/s` })))
+const PER_SECOND = 8000
+
+const mixes: readonly Mix[] = kinds.map(kind => ({ ...kind, perSecond: PER_SECOND, name: `${kind.name}, ${formatNumber(PER_SECOND)}/s` }))
 
 const PERCENTILES = [0.5, 0.99, 0.999]
 

@@ -4,17 +4,18 @@
  * How it measures: closed loops in this process, in interleaved rounds (rounds.ts). × is the median of what was measured in the same rounds. The processor time is
  * that of this process, so all that a client costs, and nothing of the server.
  */
-import { boundFor, type Figure, type Outcome, type Table } from '../sqlite/measurement.ts'
-import { spreadId } from '../sqlite/ids.ts'
-import { median } from '../sqlite/statistics.ts'
+import { boundFor, type Figure, type Outcome, type Table } from '../measure/measurement.ts'
+import { spreadId } from '../measure/ids.ts'
+import { median } from '../measure/statistics.ts'
 import { compareAnswers } from './answers.ts'
 import { closeAll, openOurs, openPipelined, openPool, openPostgresJs, OURS, type Client } from './clients.ts'
-import { RANGE, type Item } from './data.ts'
+import { RANGE, type Item } from '../contenders/data.ts'
 import { measureErrors } from './errors.ts'
 import { formatSpeed, loadFor, type Speed } from './load.ts'
-import { medianFigure, ratioFigure, sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
+import { medianFigure, ratioFigure } from '../measure/figures.ts'
+import { sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
 import { isPgbenchInstalled, runPgbench } from './pgbench.ts'
-import { runRounds, seenBy } from './rounds.ts'
+import { runRounds, seenBy } from '../measure/rounds.ts'
 
 const sizes = {
   full: { rounds: 7, seconds: 1 },
@@ -128,6 +129,6 @@ async function measureRanges (clients: readonly Client[], settings: Settings): P
 }
 
 async function readRange (client: Client, first: number, wrong: string[]): Promise<void> {
-  const rows = await client.all('range', first) as Item[]
+  const rows = await client.all('list', first) as Item[]
   if (rows.length !== RANGE || rows[0]?.id !== first) wrong.push(`${client.name} answers ${rows.length} rows from ${rows[0]?.id}, not ${RANGE} from ${first}`)
 }

@@ -5,16 +5,17 @@
  * alone with and without it. Afterwards the accounts have to agree with the entries.
  */
 import pg from 'pg'
-import { Child } from '../sqlite/child.ts'
-import { spreadId } from '../sqlite/ids.ts'
-import { boundFor, type Figure, type Outcome } from '../sqlite/measurement.ts'
-import { formatNumber } from '../sqlite/report.ts'
-import { median } from '../sqlite/statistics.ts'
-import { ACCOUNTS, auditTransfers } from './data.ts'
+import { Child } from '../measure/child.ts'
+import { spreadId } from '../measure/ids.ts'
+import { boundFor, type Figure, type Outcome } from '../measure/measurement.ts'
+import { formatNumber } from '../measure/report.ts'
+import { median } from '../measure/statistics.ts'
+import { ACCOUNTS, audit } from '../contenders/data.ts'
 import type { DelayJob } from './delay-proxy.ts'
 import { loadFor } from './load.ts'
-import { medianFigure, ratioFigure, sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
-import { runRoundsAndClose, seenBy } from './rounds.ts'
+import { medianFigure, ratioFigure } from '../measure/figures.ts'
+import { sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
+import { runRoundsAndClose, seenBy } from '../measure/rounds.ts'
 import type { Sync } from './servers.ts'
 import { AWAITED, LAST, NOT_AWAITED, openTransferrers, TRANSACT, type Transferrer } from './transfers.ts'
 
@@ -40,7 +41,7 @@ const places: readonly Place[] = [
 /** Transactions a second, and how long the median one took. */
 interface Seen { readonly perSecond: number, readonly p50: number }
 
-interface Measured { readonly place: Place, readonly seen: ReadonlyMap<string, Seen[]>, readonly addedMs: readonly number[], readonly problems: readonly string[], readonly missing: readonly string[] }
+interface Measured { readonly place: Place, readonly seen: ReadonlyMap<string, Seen[]>, readonly addedMs: readonly number[], readonly problems: readonly string[] }
 
 export const rtt: PostgresMeasurement = { name: 'rtt', title: 'Transactions of three statements, and round trips', measure }
 
@@ -54,10 +55,7 @@ async function measure (settings: Settings): Promise<Outcome> {
       ...figuresOf(one, i === 0 ? settings : undefined)
     ]),
     problems: measured.flatMap(({ problems }) => problems),
-    notes: [
-      'a cell: transactions a second (median in ms)',
-      ...(measured[0]?.missing ?? []).map(name => `${name}: not there yet (tx.last), so not measured`)
-    ]
+    notes: ['a cell: transactions a second (median in ms)']
   }
 }
 
@@ -67,12 +65,12 @@ async function measureAt (place: Place, settings: Settings): Promise<Measured> {
   const proxy = place.isFar ? await startProxy(direct) : undefined
   const url = proxy?.url ?? direct
   const addedMs = place.isFar ? await measureAdded(direct, url) : []
-  const { all, missing, close } = await openTransferrers(url)
+  const { all, close } = await openTransferrers(url)
   let transfers = 0
   const turns = all.map(transferrer => ({ name: transferrer.name, run: () => transferFor(seconds, transferrer, () => { transfers++ }) }))
   const seen = await runRoundsAndClose(turns, rounds, place.name, close)
   proxy?.stop()
-  return { place, seen, addedMs, missing, problems: await auditTransfers(direct, transfers) }
+  return { place, seen, addedMs, problems: await audit('postgres', direct, { transfers, notes: 0 }) }
 }
 
 async function transferFor (seconds: number, { transfer }: Transferrer, count: () => void): Promise<Seen> {

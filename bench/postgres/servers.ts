@@ -1,11 +1,11 @@
 /**
  * The PostgreSQL that is measured: started when it is first asked for, with its log on the disk or not, and gone with the benchmark.
  *
- * What is kept true: each database is fresh and has the tables of data.ts. The two servers differ in nothing but `fsync` and `synchronous_commit`.
+ * What is kept true: each database is fresh and has the tables of ../contenders/data.ts. The two servers differ in nothing but `fsync` and `synchronous_commit`.
  */
 import pg from 'pg'
 import { PostgresServer } from '../../test/helper/postgres-server.ts'
-import { makeTables } from './data.ts'
+import { makeTables } from '../contenders/data.ts'
 
 /** Whether COMMIT waits for the disk. */
 export type Sync = 'on' | 'off'
@@ -22,6 +22,7 @@ const common = {
 export class Servers {
   readonly #rows: number
   readonly #started = new Map<Sync, Promise<PostgresServer>>()
+  readonly #templates = new Map<string, Promise<string>>()
   #databases = 0
 
   /** `rows`: of the table that is read. */
@@ -33,15 +34,21 @@ export class Servers {
     return this.#rows
   }
 
-  /** The address of a new database with the tables. */
-  async database (sync: Sync = 'off'): Promise<string> {
+  /** The address of a new database with the tables. Those with as many rows are copies of one. */
+  async database (sync: Sync = 'off', rows = this.#rows): Promise<string> {
     const { url } = await this.#server(sync)
+    const key = `${sync}_${rows}`
+    const template = this.#templates.get(key) ?? this.#makeTemplate(url, `template_${key}`, rows)
+    this.#templates.set(key, template)
     const name = `bench_${++this.#databases}`
+    await ask(url, `CREATE DATABASE ${name} TEMPLATE ${await template} STRATEGY file_copy`)
+    return addressOf(url, name)
+  }
+
+  async #makeTemplate (url: string, name: string, rows: number): Promise<string> {
     await ask(url, `CREATE DATABASE ${name}`)
-    const address = new URL(url)
-    address.pathname = `/${name}`
-    await makeTables(address.href, this.#rows)
-    return address.href
+    await makeTables(addressOf(url, name), rows)
+    return name
   }
 
   async version (): Promise<string> {
@@ -58,6 +65,12 @@ export class Servers {
     this.#started.set(sync, starting)
     return await starting
   }
+}
+
+function addressOf (url: string, name: string): string {
+  const address = new URL(url)
+  address.pathname = `/${name}`
+  return address.href
 }
 
 /** One statement over a connection of its own. */

@@ -6,9 +6,10 @@
  */
 import fastifyPostgres from '@fastify/postgres'
 import Fastify from 'fastify'
-import type { Queryable, Statement, Transaction } from '../../plugins/db/types.ts'
+import type { Transaction } from '../../plugins/db/types.ts'
+import { asNamed, asText, transferBy } from '../contenders/pg-drivers.ts'
+import { prepareTransfer, transferAwaited, transferNotAwaited, type TransferStatements } from '../contenders/tandem.ts'
 import { CONNECTIONS, openDb } from './clients.ts'
-import { sql } from './data.ts'
 
 export interface Transferrer {
   readonly name: string
@@ -18,7 +19,6 @@ export interface Transferrer {
 export interface Transferrers {
   /** The first is what the others are compared with. */
   readonly all: readonly Transferrer[]
-  readonly missing: readonly string[]
   readonly close: () => Promise<void>
 }
 
@@ -32,17 +32,15 @@ export async function openTransferrers (url: string): Promise<Transferrers> {
   await app.register(fastifyPostgres, { connectionString: url, max: CONNECTIONS })
   await app.ready()
   const db = await openDb(url)
-  const statements = prepare(db)
-  const hasLast = await db.tx(tx => 'last' in tx)
+  const statements = prepareTransfer(db)
   return {
     all: [
-      { name: TRANSACT, transfer: account => app.pg.transact(client => transferByPg(client, account)) },
-      { name: '@fastify/postgres transact, named', transfer: account => app.pg.transact(client => transferByName(client, account)) },
+      { name: TRANSACT, transfer: account => app.pg.transact(client => transferBy(asText, client, account)) },
+      { name: '@fastify/postgres transact, named', transfer: account => app.pg.transact(client => transferBy(asNamed, client, account)) },
       { name: AWAITED, transfer: account => db.tx(() => transferAwaited(statements, account)) },
-      ...hasLast ? [{ name: LAST, transfer: (account: number) => db.tx(tx => transferWithLast(tx, statements, account)) }] : [],
+      { name: LAST, transfer: account => db.tx(tx => transferWithLast(tx, statements, account)) },
       { name: NOT_AWAITED, transfer: account => db.tx(() => transferNotAwaited(statements, account)) }
     ],
-    missing: hasLast ? [] : [LAST],
     close: async () => {
       await db.close()
       await app.close()
@@ -50,48 +48,9 @@ export async function openTransferrers (url: string): Promise<Transferrers> {
   }
 }
 
-// --- pg --------------------------------------------------------------------------------------------------------------------------
-
-/** The part of a client of pg that is used. */
-export interface PgQuery {
-  query: (query: string | { name: string, text: string, values: unknown[] }, values?: unknown[]) => Promise<{ rows: Array<{ n: number }> }>
-}
-
-export async function transferByPg (client: PgQuery, account: number): Promise<void> {
-  const { rows: [row] } = await client.query(sql.account, [account])
-  await client.query(sql.add, [account])
-  await client.query(sql.entry, [account, row?.n])
-}
-
-export async function transferByName (client: PgQuery, account: number): Promise<void> {
-  const { rows: [row] } = await client.query({ name: 'account', text: sql.account, values: [account] })
-  await client.query({ name: 'add', text: sql.add, values: [account] })
-  await client.query({ name: 'entry', text: sql.entry, values: [account, row?.n] })
-}
-
-// --- ours ------------------------------------------------------------------------------------------------------------------------
-
-export interface TransferStatements { readonly account: Statement<{ n: number }>, readonly add: Statement, readonly entry: Statement }
-
-export function prepare (db: Queryable): TransferStatements {
-  return { account: db.prepare(sql.account), add: db.prepare(sql.add), entry: db.prepare(sql.entry) }
-}
-
-export async function transferAwaited ({ account, add, entry }: TransferStatements, id: number): Promise<void> {
-  const row = await account.get(id)
-  await add.run(id)
-  await entry.run(id, row?.n ?? null)
-}
-
-/** The transaction awaits them and fails with them. */
-export async function transferNotAwaited ({ account, add, entry }: TransferStatements, id: number): Promise<void> {
-  const row = await account.get(id)
-  void add.run(id)
-  void entry.run(id, row?.n ?? null)
-}
-
+/** COMMIT travels with the last statement. */
 async function transferWithLast (tx: Transaction, { account, add, entry }: TransferStatements, id: number): Promise<void> {
   const row = await account.get(id)
   await add.run(id)
-  await (tx as unknown as { last: (statement: Statement) => Statement }).last(entry).run(id, row?.n ?? null)
+  await tx.last(entry).run(id, row?.n ?? null)
 }

@@ -1,13 +1,14 @@
 /**
  * 6. Single statements that write, each its own transaction: an UPDATE by primary key, 32 in flight, with COMMITs that wait for the disk, and without.
  */
-import { spreadId } from '../sqlite/ids.ts'
-import type { Outcome, Table } from '../sqlite/measurement.ts'
+import { spreadId } from '../measure/ids.ts'
+import type { Outcome, Table } from '../measure/measurement.ts'
 import { closeAll, openOurs, openPipelined, openPool, openPostgresJs, OURS } from './clients.ts'
-import { ACCOUNTS } from './data.ts'
+import { ACCOUNTS } from '../contenders/data.ts'
 import { formatSpeed, loadFor, type Speed } from './load.ts'
-import { ratioFigure, sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
-import { runRoundsAndClose, seenBy } from './rounds.ts'
+import { ratioFigure } from '../measure/figures.ts'
+import { sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
+import { runRoundsAndClose, seenBy } from '../measure/rounds.ts'
 import { ask, type Sync } from './servers.ts'
 
 const sizes = {

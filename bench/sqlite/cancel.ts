@@ -13,9 +13,9 @@ import { errorKind } from '../../plugins/errors.ts'
 import { formatCount, Progress } from '../../scripts/terminal.ts'
 import { Random } from '../faults/random.ts'
 import { heavySql, pointSql, type HeavyName, type Item } from './data.ts'
-import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from './measurement.ts'
+import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from '../measure/measurement.ts'
 import { answersOf } from './raw.ts'
-import { median, percentile, spread } from './statistics.ts'
+import { median, percentile, spread } from '../measure/statistics.ts'
 import { openTandem } from './tandem.ts'
 
 /** `longRows` take longer to read than the latest moment at which the statement is given up. */

@@ -1,6 +1,6 @@
 /** The process that is killed: looks whether what was told before is there, then writes until it dies, and names each transaction when it is committed. */
 import { writeSync } from 'node:fs'
-import { readJob } from './child.ts'
+import { readJob } from '../measure/child.ts'
 import { addEntry } from './ledger.ts'
 import { openTandem } from './tandem.ts'
 

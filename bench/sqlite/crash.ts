@@ -11,10 +11,10 @@ import { createInterface } from 'node:readline'
 import { setTimeout as pause } from 'node:timers/promises'
 import { formatCount, Progress } from '../../scripts/terminal.ts'
 import { Random } from '../faults/random.ts'
-import { Child } from './child.ts'
+import { Child } from '../measure/child.ts'
 import type { Job } from './crash-writer.ts'
 import { auditLedger, makeLedger, readLedger } from './ledger.ts'
-import type { Measurement, Outcome, Settings } from './measurement.ts'
+import type { Measurement, Outcome, Settings } from '../measure/measurement.ts'
 
 const sizes = { full: 200, short: 10, tiny: 2 }
 const AT_ONCE = 4
@@ -51,7 +51,7 @@ async function measure ({ scratch, effort }: Settings): Promise<Outcome> {
 }
 
 async function liveAndDie (job: Job, afterMs: number): Promise<{ told: string[], problems: string[] }> {
-  const child = new Child<never>('crash-writer.ts', job, { stdout: 'pipe' })
+  const child = new Child<never>(new URL('crash-writer.ts', import.meta.url), job, { stdout: 'pipe' })
   const told: string[] = []
   const problems: string[] = []
   let isKilled = false

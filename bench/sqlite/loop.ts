@@ -14,10 +14,10 @@ import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promi
 import { errorKind } from '../../plugins/errors.ts'
 import { formatCount } from '../../scripts/terminal.ts'
 import { heavySql, pointSql, type HeavyName, type Item } from './data.ts'
-import { spreadId } from './ids.ts'
-import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from './measurement.ts'
+import { spreadId } from '../measure/ids.ts'
+import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from '../measure/measurement.ts'
 import { answersOf, openRaw } from './raw.ts'
-import { percentile } from './statistics.ts'
+import { percentile } from '../measure/statistics.ts'
 import { openTandem, patient } from './tandem.ts'
 
 const CLIENTS = 50

@@ -6,9 +6,9 @@
  */
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
 import { errorKind, isOurs } from '../../plugins/errors.ts'
-import { leave, readJob, tell } from './child.ts'
+import { leave, readJob, tell } from '../measure/child.ts'
 import { allSql, heavySql, orSql, pointSql, textSql, type HeavyName, type Item } from './data.ts'
-import { spreadId } from './ids.ts'
+import { spreadId } from '../measure/ids.ts'
 import { openThreads } from './memory-threads.ts'
 import { openTandem } from './tandem.ts'
 

@@ -7,8 +7,8 @@
  * each goes on to its end, and there are fewer of them.
  */
 import { formatCount } from '../../scripts/terminal.ts'
-import { Child } from './child.ts'
-import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from './measurement.ts'
+import { Child } from '../measure/child.ts'
+import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from '../measure/measurement.ts'
 import { drawMemory } from './memory-drawing.ts'
 import { rssAnonBytes, type Sample } from './memory-samples.ts'
 import type { HogResult, Job, Phase, Told } from './memory-phases.ts'
@@ -87,7 +87,7 @@ function mebibytes (count: number): number {
 // --- one process -----------------------------------------------------------------------------------------------------------------
 
 async function run (job: Job): Promise<Run> {
-  const child = new Child<Told>('memory-phases.ts', job)
+  const child = new Child<Told>(new URL('memory-phases.ts', import.meta.url), job)
   const samples: Sample[] = []
   const at: Partial<Record<Phase, number>> = {}
   const peak: Partial<Record<Phase, number>> = {}

@@ -1,5 +1,5 @@
 /**
- * 1. A read by id: `await db.prepare(sql).get(id)` against better-sqlite3's synchronous `get(id)` and against everybody else, on one file.
+ * 1. A read by id: `await db.prepare(sql).get(id)` against better-sqlite3's synchronous `get(id)` and against a worker thread, on one file.
  *
  * How it measures: the answers are compared first. Then rounds in which each contender has its turn, about the same time each, every other round backwards. Each
  * time stands against the first one's in the same round; the figure is the median of these ratios. What has a bound runs in short rounds of two, so that what else
@@ -7,11 +7,11 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Progress } from '../../scripts/terminal.ts'
-import { readByLibraries, readByWorker, readRaw, readTandem, timeMany, type Contender } from './contenders.ts'
-import { spreadId, type Span } from './ids.ts'
-import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from './measurement.ts'
+import { readByWorker, readRaw, readTandem, timeMany, type Contender } from './contenders.ts'
+import { spreadId, type Span } from '../measure/ids.ts'
+import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from '../measure/measurement.ts'
 import { openRaw } from './raw.ts'
-import { median, ratios, spread } from './statistics.ts'
+import { median, ratios, spread } from '../measure/statistics.ts'
 import { openTandem } from './tandem.ts'
 
 const sizes = {
@@ -39,9 +39,8 @@ async function measure (settings: Settings): Promise<Outcome> {
   const [sync, ...rawOthers] = readRaw(raw)
   const [tandem, ...tandemOthers] = readTandem(db)
   const worker = await readByWorker(path)
-  const { contenders: libraries, missing } = await readByLibraries(path)
   if (sync === undefined || tandem === undefined) throw new Error('there is nothing to compare')
-  const all = [sync, ...rawOthers, tandem, ...tandemOthers, worker, ...libraries]
+  const all = [sync, ...rawOthers, tandem, ...tandemOthers, worker]
   try {
     const problems = await compareAnswers(all, sync, rows)
     const ids = Math.min(CACHED_IDS, rows)
@@ -61,7 +60,6 @@ async function measure (settings: Settings): Promise<Outcome> {
       ...all.filter(contender => contender !== sync && contender !== tandem).map(contender => against(contender, sync, everybody))
     ]
     const notes = [`× is against the first, in the same round; ids from 1 to ${ids} unless it says otherwise`]
-    if (missing.length > 0) notes.push(`not installed, so not measured: ${missing.join(', ')} (npm ci --prefix bench)`)
     return { figures, problems, notes }
   } finally {
     for (const { close } of all) await close()

@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises'
-import { leave, readJob, tell } from './child.ts'
+import { leave, readJob, tell } from '../measure/child.ts'
 import { addEntry, prepareRawEntry } from './ledger.ts'
 import { openRaw } from './raw.ts'
 import { openTandem } from './tandem.ts'

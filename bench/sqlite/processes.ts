@@ -5,11 +5,11 @@
  * with better-sqlite3, which waits for the lock on the thread that asks (its `timeout`).
  */
 import { join } from 'node:path'
-import { Child } from './child.ts'
+import { Child } from '../measure/child.ts'
 import { auditLedger, makeLedger, readLedger } from './ledger.ts'
-import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from './measurement.ts'
+import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from '../measure/measurement.ts'
 import type { Job, Told } from './processes-writer.ts'
-import { median, percentile } from './statistics.ts'
+import { median, percentile } from '../measure/statistics.ts'
 
 const PROCESSES = 2
 const sizes = { full: 1000, short: 200, tiny: 20 }
@@ -41,7 +41,7 @@ async function run (who: Job['who'], { scratch, effort }: Settings): Promise<{ t
   const path = join(scratch, `${who}.db`)
   makeLedger(path)
   const transactions = sizes[effort]
-  const children = Array.from({ length: PROCESSES }, (_, i) => new Child<Told>('processes-writer.ts', { who, path, prefix: `${i}`, transactions } satisfies Job))
+  const children = Array.from({ length: PROCESSES }, (_, i) => new Child<Told>(new URL('processes-writer.ts', import.meta.url), { who, path, prefix: `${i}`, transactions } satisfies Job))
   await Promise.all(children.map(child => child.next())) // both are ready
   const telling = children.map(child => child.next())
   for (const child of children) child.tell('go')

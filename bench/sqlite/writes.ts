@@ -12,9 +12,9 @@ import { Progress } from '../../scripts/terminal.ts'
 import { Random } from '../faults/random.ts'
 import { makeTable } from './data.ts'
 import { addEntry, auditLedger, makeLedger, prepareRawEntry, readLedger } from './ledger.ts'
-import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from './measurement.ts'
+import { boundFor, type Figure, type Measurement, type Outcome, type Settings } from '../measure/measurement.ts'
 import { openRaw } from './raw.ts'
-import { median, percentile, ratios, spread } from './statistics.ts'
+import { median, percentile, ratios, spread } from '../measure/statistics.ts'
 import { openTandem } from './tandem.ts'
 
 const sizes = {

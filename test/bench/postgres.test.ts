@@ -5,13 +5,13 @@ import { fileURLToPath } from 'node:url'
 import t from 'tap'
 import { compareAnswers } from '../../bench/postgres/answers.ts'
 import { openPool } from '../../bench/postgres/clients.ts'
-import { auditTransfers, itemOf, makeTables } from '../../bench/postgres/data.ts'
-import { readWrk } from '../../bench/postgres/http-load.ts'
-import { ratioFigure } from '../../bench/postgres/measurement.ts'
+import { audit, itemOf, makeTables } from '../../bench/contenders/data.ts'
+import { readWrk } from '../../bench/http/load-tool.ts'
+import { ratioFigure } from '../../bench/measure/figures.ts'
 import { runOpenLoop } from '../../bench/postgres/open-loop.ts'
-import { runRounds } from '../../bench/postgres/rounds.ts'
+import { runRounds } from '../../bench/measure/rounds.ts'
 import { ask } from '../../bench/postgres/servers.ts'
-import { quartiles } from '../../bench/sqlite/statistics.ts'
+import { quartiles } from '../../bench/measure/statistics.ts'
 import { freshFolder, freshUrl } from '../helper/db.ts'
 import { root } from '../helper/paths.ts'
 import { start, waitFor } from '../rules/run.ts'
@@ -48,14 +48,15 @@ t.test('a row that is not what it has to be is noticed', async t => {
 })
 
 t.test('halves of transactions and lost transactions are noticed', async t => {
+  const [none, any] = [{ transfers: 0, notes: 0 }, { transfers: Infinity, notes: Infinity }]
   const url = await freshUrl(t, 'postgres')
   await makeTables(url, 200)
   await ask(url, 'UPDATE account SET n = 1 WHERE id = 1')
-  t.match(await auditTransfers(url, 0), [/the accounts say 1, and there are 0 entries/])
+  t.match(await audit('postgres', url, none), [/the accounts say 1, and there are 0 entries/])
   await ask(url, 'INSERT INTO entry (account, n) VALUES (1, 0)')
-  t.strictSame(await auditTransfers(url, 1), [])
-  t.match(await auditTransfers(url, 2), [/there are 1 entries, of 2 transfers/])
-  t.strictSame(await auditTransfers(url, 0, Infinity), [], 'nobody knows how many there were')
+  t.strictSame(await audit('postgres', url, { transfers: 1, notes: 0 }), [])
+  t.match(await audit('postgres', url, { transfers: 2, notes: 0 }), [/there are 1 entries, of 2 transfers/])
+  t.strictSame(await audit('postgres', url, none, any), [], 'nobody knows how many there were')
 })
 
 t.test('a ratio is the median of what was measured in the same rounds, between its quartiles', async t => {
@@ -86,5 +87,5 @@ t.test('what wrk prints is read', async t => {
   Socket errors: connect 0, read 1, write 0, timeout 2
   Non-2xx or 3xx responses: 4
 Requests/sec:  15014.21`
-  t.strictSame(readWrk(text), { requests: 15015, perSecond: 15014.21, p99Ms: 1.2, failed: 7 })
+  t.strictSame(readWrk(text), { requests: 15015, perSecond: 15014.21, p50Ms: 0.635, p99Ms: 1.2, failed: 7 })
 })

@@ -9,8 +9,8 @@ import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { load } from '../packages.ts'
-import { CONNECTIONS } from './clients.ts'
-import type { Routes } from './http-contender.ts'
+import { CONNECTIONS, operations, type Entrant } from './contender.ts'
+import { NOTE, RANGE } from './data.ts'
 
 const schema = `
 generator client {
@@ -38,29 +38,47 @@ model Entry {
   n       Int
   @@map("entry")
 }
+model Note {
+  id      Int @id @default(autoincrement())
+  account Int
+  body    String
+  @@map("note")
+}
 `
 
 /** What of it is used here. */
 interface Model {
   findUnique: (options: object) => Promise<{ n: number } | null>
+  findMany: (options: object) => Promise<unknown[]>
   update: (options: object) => Promise<unknown>
   create: (options: object) => Promise<unknown>
 }
-type Models = Record<'item' | 'account' | 'entry', Model>
-interface Client { PrismaClient: new (options: { adapter: unknown }) => Models & { $transaction: <T>(fn: (tx: Models) => Promise<T>) => Promise<T> } }
+type Models = Record<'item' | 'account' | 'entry' | 'note', Model>
+interface Client { PrismaClient: new (options: { adapter: unknown }) => Models & { $transaction: <T>(fn: (tx: Models) => Promise<T>, options: object) => Promise<T>, $disconnect: () => Promise<void> } }
 interface Adapter { PrismaPg: new (options: object) => unknown }
 
-export async function openPrisma (url: string): Promise<Routes> {
-  const { PrismaClient } = await generate()
-  const { PrismaPg } = await load<Adapter>('@prisma/adapter-pg')
-  const prisma = new PrismaClient({ adapter: new PrismaPg({ connectionString: url, max: CONNECTIONS }) })
-  return {
-    read: id => prisma.item.findUnique({ where: { id } }),
-    move: account => prisma.$transaction(async tx => {
-      const row = await tx.account.findUnique({ where: { id: account } })
-      await tx.account.update({ where: { id: account }, data: { n: { increment: 1 } } })
-      await tx.entry.create({ data: { account, n: row?.n } })
-    })
+/** It gives up a transaction that has waited for 2 s by itself. */
+const patience = { maxWait: 60_000, timeout: 60_000 }
+
+export const prisma: Entrant = {
+  name: 'Prisma 7',
+  needs: ['prisma', '@prisma/client', '@prisma/adapter-pg'],
+  can: operations,
+  async open (url) {
+    const { PrismaClient } = await generate()
+    const { PrismaPg } = await load<Adapter>('@prisma/adapter-pg')
+    const client = new PrismaClient({ adapter: new PrismaPg({ connectionString: url, max: CONNECTIONS }) })
+    return {
+      point: async id => await client.item.findUnique({ where: { id } }) ?? undefined,
+      list: id => client.item.findMany({ where: { id: { gte: id } }, orderBy: { id: 'asc' }, take: RANGE }),
+      insert: account => client.note.create({ data: { account, body: NOTE } }),
+      transfer: account => client.$transaction(async tx => {
+        const row = await tx.account.findUnique({ where: { id: account } })
+        await tx.account.update({ where: { id: account }, data: { n: { increment: 1 } } })
+        await tx.entry.create({ data: { account, n: row?.n } })
+      }, patience),
+      close: () => client.$disconnect()
+    }
   }
 }
 

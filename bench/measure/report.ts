@@ -33,7 +33,7 @@ function formatFigure (figure: Figure): string[] {
   return [name, `${formatNumber(value)} ${unit}`, range, formatBound(bound), verdict]
 }
 
-function formatBound ({ atMost, atLeast }: Bound = {}): string {
+export function formatBound ({ atMost, atLeast }: Bound = {}): string {
   return [atLeast === undefined ? '' : `≥ ${formatNumber(atLeast)}`, atMost === undefined ? '' : `≤ ${formatNumber(atMost)}`].filter(text => text !== '').join(' ')
 }
 

@@ -1,20 +1,21 @@
 /**
- * 5. Against a synchronous bridge (bridge-client.ts): one read over HTTP, by 1, 32 and 256 connections.
+ * Against a synchronous bridge (bridge-client.ts): one read over HTTP, by 1, 32 and 256 connections.
  *
- * How it measures: as http.ts. There are two variants of the bridge, and a claim about it says which: "poll" looks each 10 ms, "notify" is woken.
+ * How it measures: as index.ts. There are two variants of the bridge, and a claim about it says which: "poll" looks each 10 ms, "notify" is woken.
  */
-import { boundFor, type Figure, type Outcome, type Table } from '../sqlite/measurement.ts'
-import { formatNumber } from '../sqlite/report.ts'
-import { median } from '../sqlite/statistics.ts'
-import { BRIDGE_NOTIFY, BRIDGE_POLL, OURS, PG_TEXT } from './http-contenders.ts'
-import { findLoadTool } from './http-load.ts'
-import { serve, type Served } from './http.ts'
-import { ratioFigure, sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
-import { runRounds, seenBy } from './rounds.ts'
+import { boundFor, type Figure, type Outcome, type Table } from '../measure/measurement.ts'
+import { formatNumber } from '../measure/report.ts'
+import { median } from '../measure/statistics.ts'
+import { BRIDGE_NOTIFY, BRIDGE_POLL, OURS, PG_TEXT } from './contenders.ts'
+import { findLoadTool } from './load-tool.ts'
+import { serve, type Served } from './index.ts'
+import { ratioFigure } from '../measure/figures.ts'
+import { sizeFor, type PostgresMeasurement, type Settings } from '../postgres/measurement.ts'
+import { runRounds, seenBy } from '../measure/rounds.ts'
 import { WebServer } from './web-server.ts'
 
 const sizes = {
-  full: { rounds: 3, seconds: 2 },
+  full: { rounds: 5, seconds: 1 },
   short: { rounds: 1, seconds: 1 },
   tiny: { rounds: 1, seconds: 1 }
 }
@@ -33,7 +34,7 @@ async function measure (settings: Settings): Promise<Outcome> {
   const problems: string[] = []
   const measured = new Map<number, Seen>()
   try {
-    for (const contender of names[settings.effort]) servers.push(await WebServer.start({ contender, url, rows: settings.servers.rows }))
+    for (const contender of names[settings.effort]) servers.push(await WebServer.start({ engine: 'postgres', contender, target: url, rows: settings.servers.rows }))
     for (const server of servers) problems.push(...await server.checkReads(settings.servers.rows))
     for (const connections of settings.effort === 'full' ? [1, 32, 256] : [32]) {
       const turns = servers.map(server => ({ name: server.name, run: () => serve(server, tool, { method: 'GET', path: '/read', connections, seconds: secondsFor(server.name, connections, seconds) }, problems) }))

@@ -1,9 +1,9 @@
-/** A web server of http-server.ts as its parent sees it: its address, its answers, and what it has used. */
+/** A web server of server.ts as its parent sees it: its address, its answers, and what it has used. */
 import { isDeepStrictEqual } from 'node:util'
-import { Child } from '../sqlite/child.ts'
-import { spreadId } from '../sqlite/ids.ts'
-import { ACCOUNTS, itemOf } from './data.ts'
-import type { ServerJob, Told, Usage } from './http-server.ts'
+import { ACCOUNTS, itemOf } from '../contenders/data.ts'
+import { Child } from '../measure/child.ts'
+import { spreadId } from '../measure/ids.ts'
+import type { ServerJob, Told, Usage } from './server.ts'
 
 const CHECKED = 20
 
@@ -20,7 +20,7 @@ export class WebServer {
 
   /** Rejects when the contender cannot be started. */
   static async start (job: ServerJob): Promise<WebServer> {
-    const child = new Child<Told>(new URL('http-server.ts', import.meta.url), job)
+    const child = new Child<Told>(new URL('server.ts', import.meta.url), job)
     const told = await child.next() as { port: number }
     return new WebServer(job.contender, child, told.port)
   }

@@ -32,8 +32,22 @@ export interface Figure {
 /** What is read best side by side; the first row says what the columns are. */
 export type Table = readonly (readonly string[])[]
 
+/** What a picture shows; the report draws it. `panel`: what stands in a field of its own, with its own scale. */
+export interface Chart {
+  /** Of its file, without an ending. */
+  readonly name: string
+  readonly title: string
+  readonly kind: 'bars' | 'lines'
+  /** What the axes say, with their units. Bars are named by `series`, so they have no `x`. */
+  readonly x?: string
+  readonly y: string
+  readonly isLogarithmic?: boolean
+  readonly points: ReadonlyArray<{ readonly panel: string, readonly series: string, readonly x?: number, readonly y: number }>
+}
+
 export interface Outcome {
   readonly tables?: readonly Table[]
+  readonly charts?: readonly Chart[]
   readonly figures: readonly Figure[]
   readonly problems: readonly string[]
   /** What one has to know to read the figures. */

@@ -3,16 +3,19 @@ import type { FastifyInstance, FastifyRequest, RouteShorthandOptions } from 'fas
 
 export interface Routes {
   /** The row with this id. */
-  readonly read?: (id: number, request: FastifyRequest) => Promise<unknown>
+  readonly read?: (id: number, request: FastifyRequest) => unknown
   readonly readOptions?: RouteShorthandOptions
-  readonly move?: (account: number, request: FastifyRequest) => Promise<void>
+  /** A transaction of three statements. */
+  readonly move?: (account: number, request: FastifyRequest) => unknown
   readonly moveOptions?: RouteShorthandOptions
 }
 
 export interface HttpContender {
+  readonly name: string
   /** What has to be installed. */
   readonly needs?: readonly string[]
   readonly reads: boolean
   readonly moves: boolean
-  readonly open: (app: FastifyInstance, url: string) => Promise<Routes>
+  /** `target`: the path of an SQLite file, or the URL of a PostgreSQL database. */
+  readonly open: (app: FastifyInstance, target: string) => Promise<Routes>
 }

@@ -10,6 +10,7 @@ export interface Request { readonly url: string, readonly method: 'GET' | 'POST'
 export interface Load {
   readonly requests: number
   readonly perSecond: number
+  readonly p50Ms: number
   readonly p99Ms: number
   /** Answers that are not 2xx, and requests without an answer. */
   readonly failed: number
@@ -53,6 +54,7 @@ export function readWrk (text: string): Load {
   return {
     requests: Number(find(/(\d+) requests in/)),
     perSecond: Number(find(/Requests\/sec:\s+([\d.]+)/)),
+    p50Ms: readDuration(find(/50%\s+(\S+)/) ?? ''),
     p99Ms: readDuration(find(/99%\s+(\S+)/) ?? ''),
     failed: [find(/Non-2xx or 3xx responses: (\d+)/) ?? '0', ...sockets].reduce((sum, count) => sum + Number(count), 0)
   }
@@ -69,13 +71,13 @@ function readDuration (text: string): number {
 
 /** What of it is used here. */
 interface Autocannon {
-  default: (options: object) => Promise<{ requests: { total: number }, duration: number, latency: { p99: number }, non2xx: number, errors: number }>
+  default: (options: object) => Promise<{ requests: { total: number }, duration: number, latency: { p50: number, p99: number }, non2xx: number, errors: number }>
 }
 
 async function loadAutocannon (): Promise<LoadTool['run']> {
   const { default: autocannon } = await load<Autocannon>('autocannon')
   return async ({ url, method }, connections, seconds) => {
     const { requests, duration, latency, non2xx, errors } = await autocannon({ url, method, connections, duration: seconds })
-    return { requests: requests.total, perSecond: requests.total / duration, p99Ms: latency.p99, failed: non2xx + errors }
+    return { requests: requests.total, perSecond: requests.total / duration, p50Ms: latency.p50, p99Ms: latency.p99, failed: non2xx + errors }
   }
 }

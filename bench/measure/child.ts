@@ -13,9 +13,9 @@ export class Child<Told> {
   readonly process: ChildProcess
   readonly ended: Promise<Ended>
 
-  /** `file`: its name in this folder, or where it is. `flags`: for Node. Its standard output goes to standard error, unless `stdout` is 'pipe'. */
-  constructor (file: string | URL, job: object, { flags = [], stdout = 2 }: { flags?: string[], stdout?: 'pipe' | number } = {}) {
-    const path = fileURLToPath(new URL(file, import.meta.url))
+  /** `flags`: for Node. Its standard output goes to standard error, unless `stdout` is 'pipe'. */
+  constructor (file: URL, job: object, { flags = [], stdout = 2 }: { flags?: string[], stdout?: 'pipe' | number } = {}) {
+    const path = fileURLToPath(file)
     this.process = fork(path, [JSON.stringify(job)], { execArgv: [...process.execArgv, ...flags], stdio: ['ignore', stdout, 'inherit', 'ipc'] })
     this.ended = once(this.process, 'exit').then(([code, signal]): Ended => ({ code: code as number | null, signal: signal as NodeJS.Signals | null }))
   }

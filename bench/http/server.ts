@@ -5,25 +5,26 @@
  * Told: its port. Then, each time it is asked: what it has used of the processor, and its memory.
  */
 import Fastify, { type FastifyRequest } from 'fastify'
-import { readJob, tell } from '../sqlite/child.ts'
-import { spreadId } from '../sqlite/ids.ts'
-import { ACCOUNTS } from './data.ts'
-import type { Routes } from './http-contender.ts'
-import { bridgeContenders, httpContenders } from './http-contenders.ts'
+import type { EngineName } from '../../plugins/db/types.ts'
+import { ACCOUNTS } from '../contenders/data.ts'
+import { readJob, tell } from '../measure/child.ts'
+import { spreadId } from '../measure/ids.ts'
+import type { Routes } from './contender.ts'
+import { bridgeContenders, httpContenders } from './contenders.ts'
 
-export interface ServerJob { readonly contender: string, readonly url: string, readonly rows: number }
+export interface ServerJob { readonly engine: EngineName, readonly contender: string, readonly target: string, readonly rows: number }
 
 export type Told = { readonly port: number } | Usage
 
 /** Of the process since its start, in µs and bytes. */
 export interface Usage { readonly cpuMicros: number, readonly rss: number }
 
-const { contender, url, rows } = readJob<ServerJob>()
+const { engine, contender, target, rows } = readJob<ServerJob>()
 const app = Fastify()
-const opened = { ...httpContenders, ...bridgeContenders }[contender]
+const opened = [...httpContenders[engine], ...bridgeContenders].find(({ name }) => name === contender)
 if (opened === undefined) throw new Error(`there is no ${contender}`)
 let asked = 0
-addRoutes(await opened.open(app, url))
+addRoutes(await opened.open(app, target))
 const { port } = new URL(await app.listen({ port: 0, host: '127.0.0.1' }))
 process.on('message', () => {
   const { user, system } = process.cpuUsage()
@@ -33,7 +34,7 @@ await tell({ port: Number(port) })
 
 function addRoutes ({ read, readOptions = {}, move, moveOptions = {} }: Routes): void {
   const idOf = (request: FastifyRequest, ids: number): number => Number((request.params as { id?: string }).id ?? spreadId(asked++, ids))
-  if (read !== undefined) for (const path of ['/read', '/read/:id']) app.get(path, readOptions, request => read(idOf(request, rows), request))
+  if (read !== undefined) for (const path of ['/read', '/read/:id']) app.get(path, readOptions, async request => await read(idOf(request, rows), request))
   if (move === undefined) return
   for (const path of ['/move', '/move/:id']) {
     app.post(path, moveOptions, async request => {
