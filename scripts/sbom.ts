@@ -6,7 +6,7 @@
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -52,7 +52,7 @@ async function makeSbom (): Promise<string> {
     const folder = join(scratch, name) // npm names what it describes after its folder
     mkdirSync(folder)
     writeFileSync(join(folder, 'package.json'), JSON.stringify({ name, version, description, license, dependencies, peerDependencies }))
-    cpSync(join(root, 'package-lock.json'), join(folder, 'package-lock.json'))
+    copyFileSync(join(root, 'package-lock.json'), join(folder, 'package-lock.json'))
     await npm(folder, 'install', '--package-lock-only', '--offline', '--ignore-scripts') // takes out of the lock file what only development needs
     return await npm(folder, 'sbom', '--package-lock-only', '--sbom-format=cyclonedx', '--sbom-type=library')
   } finally {
