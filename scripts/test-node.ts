@@ -1,35 +1,56 @@
 /**
- * `npm run test:node22`: the test suite on another major version of Node.js than the repository's own, fetched as a package into .tap/ on its first run.
- *
- *   node scripts/test-node.ts <major> [arguments of tap]
+ * `npm run test:node -- 22`: the tests on another Node.js than the repository's own, fetched as a package into .tap/ on its first run.
+ * Kept true: nothing is tested on another version than the one that was asked for.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdirSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
+const usage = `Usage: npm run test:node -- <version> [test files, arguments of tap]
+
+  npm run test:node -- 22                                   the whole suite, on the newest Node.js 22
+  npm run test:node -- 22.18.0 test/package/package.test.ts one file, on exactly that version`
+
 const root = fileURLToPath(new URL('../', import.meta.url))
-const [major, ...rest] = process.argv.slice(2)
+const isWindows = process.platform === 'win32'
 
-if (major === undefined || !/^\d+$/.test(major)) {
-  console.error('Usage: node scripts/test-node.ts <major> [arguments of tap], such as 22')
-  process.exit(1)
+const [version = '', ...rest] = process.argv.slice(2)
+try {
+  process.exitCode = await main()
+} catch (error) {
+  console.error(`test:node: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = 1
 }
 
-const folder = join(root, '.tap', `node-${major}`)
-const name = `node-${process.platform === 'win32' ? 'win' : process.platform}-${process.arch}`
-const bin = join(folder, 'node_modules', name, 'bin')
+async function main (): Promise<number> {
+  if (!/^\d+(?:\.\d+\.\d+)?$/.test(version)) throw new Error(`expected a version such as 22 or 22.18.0, got '${version}'.\n${usage}`)
+  const node = isWanted(process.version) ? process.execPath : await fetchNode()
+  await run(node, ['--version'], node)
+  return await run(node, [join(root, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs'), '--disable-coverage', ...rest], node)
+}
 
-if (!existsSync(bin)) {
+function isWanted (found: string): boolean {
+  return `${found}.`.startsWith(`v${version}.`)
+}
+
+/** The path of its binary. Once fetched, it stays: delete its folder in .tap/ for a newer one of the same major version. */
+async function fetchNode (): Promise<string> {
+  const folder = join(root, '.tap', `node-${version}`)
+  const name = `node-${isWindows ? 'win' : process.platform}-${process.arch}`
+  const node = join(folder, 'node_modules', name, 'bin', isWindows ? 'node.exe' : 'node')
+  if (existsSync(node)) return node
   mkdirSync(folder, { recursive: true })
-  await run('npm', ['install', '--prefix', folder, '--no-save', '--no-package-lock', `${name}@${major}`])
+  const code = await run('npm', ['install', '--prefix', folder, '--no-save', '--no-package-lock', '--ignore-scripts', `${name}@${version}`])
+  if (code !== 0 || !existsSync(node)) throw new Error(`npm has no ${name}@${version}. Run this script with that Node.js itself: node scripts/test-node.ts ${process.argv.slice(2).join(' ')}`)
+  return node
 }
-await run('node', ['--version'])
-process.exitCode = await run('node', [join(root, 'node_modules', 'tap', 'dist', 'esm', 'run.mjs'), '--disable-coverage', ...rest])
 
-async function run (command: string, args: string[]): Promise<number> {
-  const child = spawn(command, args, { cwd: root, stdio: 'inherit', env: { ...process.env, PATH: bin + delimiter + (process.env.PATH ?? '') } })
+/** Answers its exit code. What the tests start by the name of `node` is the given one, too. */
+async function run (program: string, args: readonly string[], node?: string): Promise<number> {
+  const path = node === undefined ? process.env.PATH : dirname(node) + delimiter + (process.env.PATH ?? '')
+  const child = spawn(program, args, { cwd: root, stdio: 'inherit', shell: isWindows && program === 'npm', env: { ...process.env, PATH: path } })
   const [code] = await once(child, 'exit') as [number | null]
   return code ?? 1
 }

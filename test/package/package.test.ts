@@ -1,12 +1,15 @@
 /**
- * The package as its users get it: packed by npm, unpacked into projects of three kinds, and used there.
+ * The package as its users get it: packed by npm, looked at by the field's own checkers, unpacked into projects of three kinds, and used there.
  *
  * Nothing is downloaded: next to the projects are the package itself, and links to what its package.json asks for (and to the types of Node).
  */
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, posix } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { checkPackage, createPackageFromTarballData, Package } from '@arethetypeswrong/core'
+import { publint, type PackFile } from 'publint'
+import { formatMessage } from 'publint/utils'
 import t from 'tap'
 import { root } from '../helper/paths.ts'
 import { run } from '../rules/run.ts'
@@ -14,6 +17,7 @@ import { parseSource } from '../rules/source.ts'
 
 interface Manifest {
   name: string
+  version: string
   exports: Record<string, string | { types: string, default: string }>
   scripts: Record<string, string>
   dependencies: Record<string, string>
@@ -34,6 +38,7 @@ await run(unpacked, 'tar', '-xzf', join(scratch, tarball), '--strip-components=1
 const files = readdirSync(unpacked, { recursive: true, withFileTypes: true })
   .filter(entry => entry.isFile()).map(entry => join(entry.parentPath, entry.name).slice(unpacked.length + 1).replaceAll('\\', '/')).sort()
 const manifest = JSON.parse(readFileSync(join(unpacked, 'package.json'), 'utf8')) as Manifest
+const entries = Object.keys(manifest.exports).filter(name => name !== './package.json')
 
 // --- what is in it -----------------------------------------------------------------------------------------------------------
 
@@ -45,6 +50,22 @@ t.test('the tarball holds what is meant for users, and nothing else', async t =>
   ]
   t.strictSame(files.filter(file => !meant.some(pattern => pattern.test(file))), [])
   t.strictSame(['README.md', 'LICENSE', 'CHANGELOG.md', '.env.example'].filter(file => !files.includes(file)), [], 'nothing is left out')
+})
+
+/** A third more than there was when this was written: what doubles the package is noticed, a new file is not. */
+const LIMITS = { packed: 460_000, unpacked: 1_600_000 }
+
+t.test('it is small', async t => {
+  const sizes = files.map(file => ({ file, bytes: statSync(join(unpacked, file)).size })).sort((a, b) => b.bytes - a.bytes)
+  const packed = statSync(join(scratch, tarball)).size
+  const unpackedBytes = sizes.reduce((sum, { bytes }) => sum + bytes, 0)
+  t.ok(packed <= LIMITS.packed, `${packed} bytes packed, of ${LIMITS.packed}`)
+  t.ok(unpackedBytes <= LIMITS.unpacked, `${unpackedBytes} bytes unpacked, of ${LIMITS.unpacked}`, { largest: sizes.slice(0, 10) })
+})
+
+t.test('it does not say where it was made', async t => {
+  const folders = ['plugins', 'native', 'node_modules'].map(name => join(repository, name))
+  t.strictSame(files.filter(file => folders.some(folder => readFileSync(join(unpacked, file), 'latin1').includes(folder))), [])
 })
 
 t.test('installing it runs nothing', async t => {
@@ -67,6 +88,43 @@ t.test('every entry and every import inside of it leads to a file of it', async 
 function isDeclared (name: string): boolean {
   const module = name.split('/').slice(0, name.startsWith('@') ? 2 : 1).join('/')
   return name.startsWith('node:') || module in { ...manifest.dependencies, ...manifest.peerDependencies }
+}
+
+// --- what the checkers say -------------------------------------------------------------------------------------------------------
+
+/** What publint says of some files, as its users read it: errors, warnings and suggestions. */
+async function lint (contents: PackFile[]): Promise<string[]> {
+  const { messages, pkg } = await publint({ pkgDir: 'package', pack: { files: contents }, strict: true, level: 'suggestion' })
+  return messages.map(message => `${message.type}: ${formatMessage(message, pkg, { color: false }) ?? message.code}`)
+}
+
+t.test('publint finds nothing, and would', async t => {
+  const contents = files.map(file => ({ name: `package/${file}`, data: readFileSync(join(unpacked, file)) }))
+  t.strictSame(await lint(contents), [])
+  t.match(await lint(contents.filter(({ name }) => name !== 'package/dist/plugins/tx/index.js')), [/^error: .*dist\/plugins\/tx\/index\.js/])
+})
+
+/**
+ * Two things that are-the-types-wrong tells are as decided; the list is exact, so that neither can spread nor vanish unnoticed.
+ *
+ *  1. TypeScript's resolution `node10` reads no "exports", and so finds no entry. TypeScript 7 has removed it, and Node has read them since 12: folders that only
+ *     lead it there would serve nobody who can run this package.
+ *  2. From CommonJS one gets an ES module. Node requires that from 22.12 on without a flag, TypeScript allows it with `module` nodenext or node20; the tests
+ *     below do both. A second build, for CommonJS, could be loaded beside the first one, and neither would know of the other's transactions.
+ */
+t.test('are-the-types-wrong finds what was decided, and nothing else', async t => {
+  const found = await findTypeProblems(createPackageFromTarballData(readFileSync(join(scratch, tarball))))
+  t.strictSame(found, entries.flatMap(entry => [`NoResolution ${entry} node10`, `CJSResolvesToESM ${entry} node16-cjs`]).sort())
+  const contents = Object.fromEntries(files.filter(file => file !== 'dist/plugins/tx/index.d.ts')
+    .map(file => [`/node_modules/fastify-tandem/${file}`, readFileSync(join(unpacked, file), 'utf8')]))
+  const without = await findTypeProblems(new Package(contents, manifest.name, manifest.version))
+  t.ok(without.includes('UntypedResolution ./tx bundler'), 'a missing declaration would be found')
+})
+
+async function findTypeProblems (pack: Package): Promise<string[]> {
+  const result = await checkPackage(pack)
+  if (result.types === false) return ['there are no types']
+  return result.problems.map(problem => 'entrypoint' in problem ? `${problem.kind} ${problem.entrypoint} ${problem.resolutionKind}` : JSON.stringify(problem)).sort()
 }
 
 // --- using it ----------------------------------------------------------------------------------------------------------------
@@ -133,11 +191,17 @@ t.test('it works in a TypeScript project, and its types fit', async t => {
     // @ts-expect-error: there is no such option
     export const wrong = async (database: tandem.Database): Promise<void> => { await database.tx(async () => {}, { readonly: true }) }
   `
+  const requires = `
+    import tandem = require('fastify-tandem')
+    import db = require('fastify-tandem/db')
+    export const same: boolean = tandem.db === db.default
+  `
   const compilerOptions = { target: 'es2024', module: 'nodenext', strict: true, noEmit: true, skipLibCheck: false, types: ['node'], exactOptionalPropertyTypes: true }
   const folder = makeProject('typescript', {
     'package.json': '{ "type": "module" }',
-    'tsconfig.json': JSON.stringify({ compilerOptions, include: ['index.ts'] }),
-    'index.ts': imports + use + app
+    'tsconfig.json': JSON.stringify({ compilerOptions, include: ['index.ts', 'commonjs.cts'] }),
+    'index.ts': imports + use + app,
+    'commonjs.cts': requires
   })
   t.equal(await run(folder, process.execPath, join(repository, 'node_modules/typescript/bin/tsc')), '')
   t.strictSame(JSON.parse(await run(folder, process.execPath, 'index.ts')), answer)
