@@ -19,7 +19,7 @@ export function formatOutcome ({ tables = [], figures, problems, notes }: Outcom
   const table = [['', 'measured', spreadName, 'bound', ''], ...figures.map(formatFigure)]
   return [
     ...tables.map(rows => `${formatTable(rows)}\n`),
-    formatTable(table),
+    ...figures.length === 0 ? [] : [formatTable(table)],
     ...notes.map(note => `  ${note}`),
     ...problems.slice(0, 20).map(problem => `  PROBLEM: ${problem}`),
     ...problems.length > 20 ? [`  … and ${problems.length - 20} more problems`] : []
