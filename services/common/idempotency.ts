@@ -19,14 +19,10 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import type { Database } from '../../plugins/db/types.ts'
-import { toNumber, toText } from './columns.ts'
-import { IdempotencyInProgress, IdempotencyMismatch } from './errors.ts'
+import { claimKey, completeKey, getAnswer, releaseKey } from './idempotency-keys.ts'
 import { sha256 } from './secrets.ts'
 
 type Db = Pick<Database, 'prepare' | 'tx' | 'outsideTx'>
-
-export const KEPT_MS = 86_400_000
-export const ABANDONED_MS = 60_000
 
 export interface IdempotentRequest {
   /** Who asks, and for what: `usr_… POST /groups`. */
@@ -56,17 +52,20 @@ export async function withIdempotency<B> (db: Db, asked: IdempotentRequest, now:
     const run = async <T>(fn: () => Promise<T>): Promise<T> => inTx ? await db.tx(fn, { retry: 3 }) : await fn()
     const { scope, key } = asked
     if (key === undefined) return { ...await run(work), isRepeated: false }
-    const claim = { scope, key, hash: sha256(JSON.stringify(asked.request)), now }
-    if (!await claimKey(db, claim)) return { ...await findAnswer<B>(db, claim), isRepeated: true }
+    const claim = { scope, key, requestHash: sha256(JSON.stringify(asked.request)) }
+    if (!await claimKey(db, claim, now)) {
+      const { status, response } = await getAnswer(db, claim)
+      return { status, body: JSON.parse(response) as B, isRepeated: true }
+    }
     try {
       const answer = await run(async () => {
         const done = await work()
-        await completeKey(db, claim, done)
+        await completeKey(db, claim, now, { status: done.status, response: JSON.stringify(done.body) })
         return done
       })
       return { ...answer, isRepeated: false }
     } catch (error) {
-      await apart(async () => { await releaseKey(db, claim) }).catch(() => {}) // it is free in 60 s; what has failed is told
+      await apart(async () => { await releaseKey(db, claim, now) }).catch(() => {}) // it is free in 60 s; what has failed is told
       throw error
     }
   })
@@ -74,36 +73,3 @@ export async function withIdempotency<B> (db: Db, asked: IdempotentRequest, now:
 
 /** Runs what has nothing to do with the request that it is called in. */
 const apart = AsyncLocalStorage.snapshot()
-
-interface Claim { readonly scope: string, readonly key: string, readonly hash: string, readonly now: number }
-
-const insertClaim = `
-  INSERT INTO idempotency_keys (scope, key, request_hash, state, status, response, created_at, expires_at)
-  VALUES (:scope, :key, :hash, 'started', NULL, NULL, :now, :expiresAt)
-  ON CONFLICT (scope, key) DO UPDATE SET
-    request_hash = excluded.request_hash, state = 'started', status = NULL, response = NULL, created_at = excluded.created_at, expires_at = excluded.expires_at
-  WHERE idempotency_keys.expires_at <= excluded.created_at
-    OR (idempotency_keys.state = 'started' AND idempotency_keys.created_at <= :abandonedAt AND idempotency_keys.request_hash = excluded.request_hash)
-  RETURNING key`
-
-/** True if the work is to be done now. */
-async function claimKey (db: Db, { scope, key, hash, now }: Claim): Promise<boolean> {
-  return await db.prepare(insertClaim).get({ scope, key, hash, now, expiresAt: now + KEPT_MS, abandonedAt: now - ABANDONED_MS }) !== undefined
-}
-
-async function findAnswer<B> (db: Db, { scope, key, hash }: Claim): Promise<KeptAnswer<B>> {
-  const row = await db.prepare('SELECT request_hash, state, status, response FROM idempotency_keys WHERE scope = ? AND key = ?').get(scope, key)
-  if (row !== undefined && row.request_hash !== hash) throw new IdempotencyMismatch()
-  if (row?.state !== 'done') throw new IdempotencyInProgress() // or it has just failed
-  return { status: toNumber(row.status), body: JSON.parse(toText(row.response)) as B }
-}
-
-async function completeKey (db: Db, { scope, key, now }: Claim, { status, body }: KeptAnswer<unknown>): Promise<void> {
-  const { changes } = await db.prepare(`UPDATE idempotency_keys SET state = 'done', status = ?, response = ? WHERE scope = ? AND key = ? AND state = 'started' AND created_at = ?`)
-    .run(status, JSON.stringify(body), scope, key, now)
-  if (changes === 0) throw new IdempotencyInProgress()
-}
-
-async function releaseKey (db: Db, { scope, key, now }: Claim): Promise<void> {
-  await db.prepare(`DELETE FROM idempotency_keys WHERE scope = ? AND key = ? AND state = 'started' AND created_at = ?`).run(scope, key, now)
-}

@@ -5,6 +5,7 @@
  * Store: no Fastify.
  */
 import { toText, toTextOrNull } from '../../common/columns.ts'
+import { recordOnce } from '../../common/idempotency-keys.ts'
 import { normalizeName } from '../../common/names.ts'
 import { sha256 } from '../../common/secrets.ts'
 import { bumpGroupVersion, lockGroup } from '../../groups/lock.ts'
@@ -12,7 +13,6 @@ import { containerNames, type ContainerName } from '../containers.ts'
 import type { Content, Slot } from '../content.ts'
 import { CompatDenied } from '../errors.ts'
 import { addToBank } from './deltas.ts'
-import { claimIdempotencyKey } from './idempotency.ts'
 import { judge } from './judge.ts'
 import { findKnown, type Known } from './known.ts'
 import type { Db, Moment } from './place.ts'
@@ -73,5 +73,5 @@ function ofChanges (known: Known, names: readonly ContainerName[], { contents }:
 /** The plugin sends what it got no answer for once more: the same deposits beside the same inventory. */
 async function isNew (db: Db, memberId: string, { contents, deposits }: CompatReport, now: number): Promise<boolean> {
   const key = sha256(JSON.stringify([deposits, contents.get('inventory')?.hash ?? null]))
-  return await claimIdempotencyKey(db, { scope: `deposit:${memberId}`, key, requestHash: key, done: { status: 200, response: '' }, keptMs: REPEATED_MS }, now) === undefined
+  return await recordOnce(db, { scope: `deposit:${memberId}`, key, requestHash: key }, now, { answer: { status: 200, response: '' }, keptMs: REPEATED_MS })
 }

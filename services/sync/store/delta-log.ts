@@ -1,7 +1,7 @@
 /** The deltas of the last day, with what they added: that none counts twice, and that a snapshot which belongs before one does not undo it. Store: no Fastify. */
 import { toText } from '../../common/columns.ts'
+import { KEPT_MS, recordOnce } from '../../common/idempotency-keys.ts'
 import type { Slot } from '../content.ts'
-import { claimIdempotencyKey, KEPT_MS } from './idempotency.ts'
 import { isAfter, type Db, type Moment } from './place.ts'
 
 export interface LoggedDelta extends Moment { readonly add: readonly Slot[] }
@@ -10,8 +10,7 @@ const scopeOf = (memberId: string): string => `delta:${memberId}`
 
 /** False: it is there already. Inside a transaction. Throws `IDEMPOTENCY_MISMATCH` if that was another delta. */
 export async function logDelta (db: Db, memberId: string, deltaId: string, requestHash: string, delta: LoggedDelta, now: number): Promise<boolean> {
-  const claim = await claimIdempotencyKey(db, { scope: scopeOf(memberId), key: deltaId, requestHash, done: { status: 200, response: JSON.stringify(delta) } }, now)
-  return claim === undefined
+  return await recordOnce(db, { scope: scopeOf(memberId), key: deltaId, requestHash }, now, { answer: { status: 200, response: JSON.stringify(delta) } })
 }
 
 /** In the order in which they came. */

@@ -1,6 +1,7 @@
 /** Idempotency keys (I12): the work of a key is done once, and while it is under way others are told so. */
 import t from 'tap'
-import { ABANDONED_MS, KEPT_MS, withIdempotency } from '../../../services/common/idempotency.ts'
+import { ABANDONED_MS, KEPT_MS } from '../../../services/common/idempotency-keys.ts'
+import { withIdempotency } from '../../../services/common/idempotency.ts'
 import { deferred, engines } from '../../helper/db.ts'
 import { until } from '../../helper/long.ts'
 import { whileRefused } from './failing.ts'
