@@ -11,7 +11,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { userInfo } from 'node:os'
-import { createSecureContext, getCACertificates, type ConnectionOptions } from 'node:tls'
+import tls, { createSecureContext, type ConnectionOptions } from 'node:tls' // getCACertificates by name would fail on an old Node.js before that can be told
 import type pg from 'pg'
 import { DbOpen } from '../../errors.ts'
 import { displayPostgresUrl, readPostgresUrl, type PostgresServer, type PostgresUrl, type TargetSession } from '../postgres-url.ts'
@@ -115,7 +115,7 @@ function tlsOptions (url: PostgresUrl): ConnectionOptions {
 }
 
 function tlsContext (url: PostgresUrl): ReturnType<typeof createSecureContext> {
-  const ca = url.sslRootCert === 'system' ? getCACertificates('system') : readAuthorities(url.sslRootCert)
+  const ca = url.sslRootCert === 'system' ? tls.getCACertificates('system') : readAuthorities(url.sslRootCert)
   const cert = readPem('sslcert', url.sslCert)
   const key = readPem('sslkey', url.sslKey)
   try {
