@@ -1,6 +1,5 @@
 /** Each example is started by its own front door, in a project outside of this repository, and asked. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { engines, freshUrl } from '../helper/db.ts'
 import { until } from '../helper/long.ts'
@@ -87,11 +86,10 @@ t.test('sqlite: opentelemetry', async t => {
 const [bouncer] = (await findPgBouncers()).slice(-1)
 
 t.test('pgbouncer', { skip: skipPostgres !== false ? skipPostgres : bouncer === undefined && noPgBouncer }, async t => {
-  const server = await startPostgres(t)
   const settings = readSettings(read('examples/pgbouncer/pgbouncer.ini'), 'pgbouncer')
   t.match(settings, { pool_mode: 'transaction', listen_port: '6432', auth_file: 'users.txt' })
   const { listen_addr: _, listen_port: __, auth_file: ___, ...rest } = settings // the test has its own
-  const { url } = await startPgBouncer(t, { server, program: bouncer, settings: rest })
+  const { url } = await startPgBouncer(t, { server: { url: await freshUrl(t, 'postgres') }, program: bouncer, settings: rest })
   const { ask } = await startExample(t, 'pgbouncer', { DATABASE_URL: url })
   t.strictSame(await ask('GET', '/pooler'), { pooler: bouncer?.knowsPrepared === true ? 'keeps statements' : 'forgets statements' })
   await Promise.all(Array.from({ length: 50 }, async () => await ask('POST', '/transfers')))

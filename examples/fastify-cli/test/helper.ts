@@ -6,7 +6,7 @@ import type {} from 'fastify-tandem' // app.db
 
 /** Closed with the test. `skipOverride`: what the app decorates, such as `app.db`, is there for the test. */
 export async function build (t: { after: typeof after }): Promise<FastifyInstance> {
-  const app = await helper.build([new URL('../src/app.ts', import.meta.url).pathname], { skipOverride: true })
+  const app = await helper.build([new URL('../src/app.ts', import.meta.url).pathname], { skipOverride: true }) as FastifyInstance
   t.after(async () => { await app.close() })
   return app
 }

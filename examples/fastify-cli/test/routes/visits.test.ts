@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { sandbox } from 'fastify-tandem/testing'
 import { build } from '../helper.ts'
 
-test('visits are counted', async t => {
+void test('visits are counted', async t => {
   const app = await build(t)
   await sandbox(app, async () => {
     await app.inject({ method: 'POST', url: '/visits/home' })
@@ -13,7 +13,7 @@ test('visits are counted', async t => {
   })
 })
 
-test('a page that nobody has visited', async t => {
+void test('a page that nobody has visited', async t => {
   const app = await build(t)
   await sandbox(app, async () => {
     assert.deepEqual((await app.inject('/visits/home')).json(), { page: 'home', visits: 0 })
