@@ -22,17 +22,18 @@ interface Manifest {
   allowScripts: Record<string, boolean>
 }
 
-interface Lock { packages: Record<string, { dependencies?: Versions, devDependencies?: Versions, dev?: boolean }> }
+interface Lock { packages: Record<string, { dependencies?: Versions, devDependencies?: Versions, peerDependencies?: Versions }> }
 
 /** What app.ts and services/ import beside the package's own dependencies, and what starts the app. A test compares this list with the imports. */
-export const application = [
+export const application: readonly string[] = [
   '@fastify/ajv-compiler', '@fastify/cookie', '@fastify/fast-json-stringify-compiler', '@fastify/formbody', '@fastify/helmet', '@fastify/oauth2', '@fastify/rate-limit', '@fastify/sse',
   '@fastify/static', '@fastify/swagger', '@fastify/swagger-ui', 'fastify', 'fastify-cli', 'ipaddr.js', 'uuid'
 ]
 
 /** The scripts that the image has, for `docker compose exec app npm run …`. */
-export const scripts = ['config', 'migrate', 'backup', 'copy', 'token']
+export const scripts: readonly string[] = ['config', 'migrate', 'backup', 'copy', 'token']
 
+/** With the same versions, and scripts that are in the image. Throws for a name that package.json does not have. */
 export function productionManifest ({ name, version, type, dependencies, devDependencies, scripts: all, allowScripts }: Manifest): object {
   const own = pick(devDependencies, application)
   return { name, version, private: true, type, dependencies: { ...dependencies, ...own }, scripts: pick(all, scripts), allowScripts }
@@ -41,7 +42,7 @@ export function productionManifest ({ name, version, type, dependencies, devDepe
 /** npm leaves out what nothing asks for any more. */
 export function productionLock (lock: Lock, { dependencies, devDependencies }: Manifest): Lock {
   const { '': root, ...packages } = lock.packages
-  const { devDependencies: _, ...rest } = root ?? {}
+  const { devDependencies: _, peerDependencies: __, ...rest } = root ?? {}
   return { ...lock, packages: { '': { ...rest, dependencies: { ...dependencies, ...pick(devDependencies, application) } }, ...packages } }
 }
 
