@@ -135,4 +135,8 @@ t.test('the app is served through its PgBouncer', { skip: skipPostgres !== false
   const replies = await Promise.all(Array.from({ length: 40 }, async () => await app.inject('/api/jobs/count')))
   t.strictSame(new Set(replies.map(({ body }) => body)), new Set(['{"count":0}']))
   t.equal((await app.inject('/ops/health/ready')).statusCode, 200)
+
+  const image = parseDockerfile(read('deploy/pgbouncer/Dockerfile')).at(-1)
+  await daemon.end((image === undefined ? '' : findLast(image, 'STOPSIGNAL')?.text) as NodeJS.Signals)
+  t.equal(daemon.isUp, false, 'it stops although the app is connected')
 })
