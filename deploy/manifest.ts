@@ -6,9 +6,10 @@
  *
  *   node deploy/manifest.ts <folder>      writes package.json and package-lock.json there
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, realpathSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { argv } from 'node:process'
+import { fileURLToPath } from 'node:url'
 
 type Versions = Record<string, string>
 
@@ -58,8 +59,8 @@ function read (name: string): unknown {
   return JSON.parse(readFileSync(new URL(`../${name}`, import.meta.url), 'utf8'))
 }
 
-if (import.meta.main) {
-  const [, , folder = '.'] = argv
+const [, program = '.', folder = '.'] = argv
+if (realpathSync(program) === fileURLToPath(import.meta.url)) {
   const manifest = read('package.json') as Manifest
   const lock = read('package-lock.json') as Lock
   const write = (name: string, content: object): void => { writeFileSync(join(folder, name), `${JSON.stringify(content, null, 2)}\n`) }
