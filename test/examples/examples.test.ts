@@ -1,28 +1,18 @@
 /** Each example is started by its own front door, in a project outside of this repository, and asked. */
 import { readdirSync, readFileSync } from 'node:fs'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { engines, freshUrl } from '../helper/db.ts'
-import { until } from '../helper/long.ts'
 import { root } from '../helper/paths.ts'
-import { findPgBouncers, noPgBouncer, startPgBouncer } from '../helper/pgbouncer.ts'
-import { skip as skipPostgres, startPostgres } from '../helper/postgres-server.ts'
 import { makeProject } from '../helper/project.ts'
-import { startStandby } from '../helper/standby.ts'
 import { findFences } from '../rules/fences.ts'
 import { start, waitFor } from '../rules/run.ts'
-import { readSettings } from './ini.ts'
-import { startServer, type Server } from './server.ts'
+import { packages, startExample, startServer } from './server.ts'
 
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
-const packages = ['fastify', 'fastify-plugin', 'fastify-cli', 'typebox', '@opentelemetry/api', '@opentelemetry/sdk-trace-base']
 
-async function startExample (t: Test, name: string, env: Record<string, string>): Promise<Server> {
-  return await startServer(t, makeProject(t, `examples/${name}`, packages), ['server.ts'], env)
-}
-
-t.test('every example is started here, and is in docs/examples.md', async t => {
+t.test('every example is started, and is in docs/examples.md', async t => {
   const names = readdirSync(new URL('examples/', root))
-  const test = read('test/examples/examples.test.ts')
+  const test = read('test/examples/examples.test.ts') + read('test/examples/postgres.test.ts')
   t.strictSame(names.filter(name => !test.includes(`'${name}'`) && !test.includes(`examples/${name}'`)), [])
   t.strictSame(names.filter(name => !read('docs/examples.md').includes(`](../examples/${name}`)), [])
 })
@@ -81,30 +71,4 @@ t.test('sqlite: opentelemetry', async t => {
   const { stdout } = await stop()
   t.match(stdout, /'db\.system\.name': 'sqlite'/)
   t.match(stdout, /'db\.query\.text': 'SELECT \? \* \? AS answer'/, 'without literals')
-})
-
-const [bouncer] = (await findPgBouncers()).slice(-1)
-
-t.test('pgbouncer', { skip: skipPostgres !== false ? skipPostgres : bouncer === undefined && noPgBouncer }, async t => {
-  const settings = readSettings(read('examples/pgbouncer/pgbouncer.ini'), 'pgbouncer')
-  t.match(settings, { pool_mode: 'transaction', listen_port: '6432', auth_file: 'users.txt' })
-  const { listen_addr: _, listen_port: __, auth_file: ___, ...rest } = settings // the test has its own
-  const { url } = await startPgBouncer(t, { server: { url: await freshUrl(t, 'postgres') }, program: bouncer, settings: rest })
-  const { ask } = await startExample(t, 'pgbouncer', { DATABASE_URL: url })
-  t.strictSame(await ask('GET', '/pooler'), { pooler: bouncer?.knowsPrepared === true ? 'keeps statements' : 'forgets statements' })
-  await Promise.all(Array.from({ length: 50 }, async () => await ask('POST', '/transfers')))
-  t.strictSame(await ask('GET', '/accounts'), [{ id: 1, balance: 50 }, { id: 2, balance: 50 }])
-})
-
-t.test('replicas', { skip: skipPostgres }, async t => {
-  const primary = await startPostgres(t)
-  const standby = await startStandby(t, primary)
-  const { ask } = await startExample(t, 'replicas', { DATABASE_URL: primary.url, DATABASE_REPLICA_URL: standby.url })
-  t.strictSame(await ask('POST', '/visits'), { visits: 1, on_standby: 0 }, 'what writes is on the primary')
-  await standby.catchUp()
-  await until('the standby is read', async () => (await ask<{ on_standby: number }>('GET', '/visits')).on_standby === 1)
-  t.strictSame(await ask('GET', '/visits'), { visits: 1, on_standby: 1 })
-  t.match(await ask('GET', '/replica'), { state: 'ready' })
-  await standby.server.stop()
-  t.strictSame(await ask('GET', '/visits'), { visits: 1, on_standby: 0 }, 'without it the primary answers')
 })

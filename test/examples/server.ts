@@ -1,6 +1,7 @@
 /** An example that serves: started as its header says, on a free port instead of its own. */
 import { once } from 'node:events'
 import type { Test } from 'tap'
+import { makeProject } from '../helper/project.ts'
 import { preload } from '../rules/fences.ts'
 import { start, waitFor, type Ended } from '../rules/run.ts'
 
@@ -11,6 +12,14 @@ export interface Server {
   readonly status: (method: string, path: string, body?: object) => Promise<number>
   /** By SIGTERM. */
   readonly stop: () => Promise<Ended>
+}
+
+/** What the examples import, beside the package. */
+export const packages = ['fastify', 'fastify-plugin', 'fastify-cli', 'typebox', '@opentelemetry/api', '@opentelemetry/sdk-trace-base']
+
+/** server.ts of an example, in a project of its own. */
+export async function startExample (t: Test, name: string, env: Record<string, string>): Promise<Server> {
+  return await startServer(t, makeProject(t, `examples/${name}`, packages), ['server.ts'], env)
 }
 
 /** Runs `parameters` by Node in `cwd`; ended with the test at the latest. Without `env` the environment holds PATH alone. */
