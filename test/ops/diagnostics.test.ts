@@ -1,14 +1,20 @@
 /** What is told on diagnostics channels: as documented, and as spans. */
 import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { context, trace, type Tracer } from '@opentelemetry/api'
 import { BasicTracerProvider, InMemorySpanExporter, SimpleSpanProcessor } from '@opentelemetry/sdk-trace-base'
 import t, { type Test } from 'tap'
-import { traceDatabase } from '../../examples/opentelemetry.ts'
+import type * as Example from '../../examples/opentelemetry/trace.ts'
 import { startPlugins } from '../helper/app.ts'
 import { engines } from '../helper/db.ts'
 import { root } from '../helper/paths.ts'
+import { makeProject } from '../helper/project.ts'
 
 const read = (path: string): string => readFileSync(new URL(path, root), 'utf8')
+
+const example = makeProject(t, 'examples/opentelemetry', ['@opentelemetry/api'])
+const { traceDatabase } = await import(pathToFileURL(join(example, 'trace.ts')).href) as typeof Example
 
 function startTracing (t: Test): { tracer: Tracer, exporter: InMemorySpanExporter, stop: () => void } {
   const exporter = new InMemorySpanExporter()

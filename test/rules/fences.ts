@@ -138,7 +138,7 @@ export async function compilePrograms (): Promise<string> {
 }
 
 /** Loaded before a program: a server gets a free port instead of its own, and tells it. */
-const preload = `data:text/javascript,${encodeURIComponent(`
+export const preload = `data:text/javascript,${encodeURIComponent(`
   import { Server } from 'node:net'
   const { listen } = Server.prototype
   Server.prototype.listen = function (options, ...rest) {

@@ -6,7 +6,7 @@
  */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { context, SpanKind, SpanStatusCode, trace, type Attributes, type Tracer } from '@opentelemetry/api'
-import { operationOf, redact, summaryOf, type MemoryEvent, type PoolEvent, type StatementEvent, type TxEvent } from '../plugins/index.ts'
+import { operationOf, redact, summaryOf, type MemoryEvent, type PoolEvent, type StatementEvent, type TxEvent } from 'fastify-tandem'
 
 /** Makes spans until the answer is called. */
 export function traceDatabase (tracer: Tracer): () => void {

@@ -1,0 +1,4 @@
+CREATE TABLE visit (
+  page TEXT PRIMARY KEY NOT NULL,
+  visits BIGINT NOT NULL
+);
