@@ -3,6 +3,7 @@
  *
  *  1. ```ts and ```js with an import are programs: they run, and a server among them has to answer. ```ts no-run only has to compile.
  *  2. Other ```ts and ```js are parts of programs: their syntax is checked. 3. ```json is parsed. 4. ```sh: its npm scripts and files exist.
+ *  5. With `file=name` it is a file of a project that the document builds (test/package/newcomer.test.ts builds it): its syntax is checked.
  * Anything else is text.
  */
 import { once } from 'node:events'
@@ -21,6 +22,10 @@ export interface Fence {
   readonly language: string
   readonly runs: boolean
   readonly code: string
+  /** Of the project that the document builds. */
+  readonly file?: string
+  /** All files of that project. */
+  readonly project: readonly string[]
 }
 
 interface Package { name: string, exports: Record<string, string | { default: string }>, scripts: Record<string, string> }
@@ -36,11 +41,14 @@ export function listDocuments (): string[] {
 }
 
 export function findFences (document: string, markdown: string): Fence[] {
-  return [...markdown.matchAll(/^```([\w-]*)([^\n]*)\n([\s\S]*?)^```[ \t]*$/gm)].map(match => {
+  const fences = [...markdown.matchAll(/^```([\w-]*)([^\n]*)\n([\s\S]*?)^```[ \t]*$/gm)].map(match => {
     const [, language = '', flags = '', code = ''] = match
     const line = markdown.slice(0, match.index).split('\n').length + 1
-    return { document, line, language, runs: isProgram(language, code) && !/\bno-run\b/.test(flags), code }
+    const file = /\bfile=(\S+)/.exec(flags)?.[1]
+    return { document, line, language, runs: file === undefined && isProgram(language, code) && !/\bno-run\b/.test(flags), code, ...file === undefined ? {} : { file } }
   })
+  const project = fences.flatMap(({ file }) => file === undefined ? [] : [file])
+  return fences.map(fence => ({ ...fence, project }))
 }
 
 export function isProgram (language: string, code: string): boolean {
@@ -48,8 +56,8 @@ export function isProgram (language: string, code: string): boolean {
 }
 
 /** What is wrong with a fence that does not run. */
-export function checkFence ({ language, code }: Fence): string[] {
-  if (language === 'sh') return checkShell(code)
+export function checkFence ({ language, code, project }: Fence): string[] {
+  if (language === 'sh') return checkShell(code, project)
   try {
     if (language === 'json') JSON.parse(code)
     if (language === 'ts' || language === 'js') withoutWarnings(() => stripTypeScriptTypes(code))
@@ -74,20 +82,20 @@ function withoutWarnings (fn: () => unknown): void {
 
 const COMMANDS = new Set(['npm', 'npx', 'node', 'git', 'cd', 'cp', 'curl', 'cat', 'docker', 'export', 'psql', 'createdb', 'sqlite3', 'mkdir', 'kill', 'wrk', '.ci/run'])
 
-/** What is wrong with the commands: an npm script, a program or a file that is not there. */
-export function checkShell (code: string): string[] {
+/** What is wrong with the commands: an npm script, a program or a file that is not there. `project`: other files that are. */
+export function checkShell (code: string, project: readonly string[] = []): string[] {
   const lines = code.replaceAll('\\\n', ' ').split('\n').map(line => line.replace(/(?:^|\s)#.*$/, '').trim())
-  return lines.flatMap(line => line.split(/&&|\|\||[|;]/)).flatMap(command => checkCommand(command.trim().split(/\s+/)))
+  return lines.flatMap(line => line.split(/&&|\|\||[|;]/)).flatMap(command => checkCommand(command.trim().split(/\s+/), project))
 }
 
-function checkCommand (words: string[]): string[] {
+function checkCommand (words: string[], project: readonly string[]): string[] {
   const [program = '', ...rest] = words.filter((word, i) => !(/^[A-Z_]+=/.test(word) && words.slice(0, i).every(before => /^[A-Z_]+=/.test(before))))
   if (program === '') return []
   if (!COMMANDS.has(program)) return [`nobody knows the command ${program}`]
   if (program === 'npm') return checkNpm(rest)
   if (program === 'npx' && !existsSync(new URL(`node_modules/.bin/${rest[0]}`, root))) return [`there is no program ${rest[0]}`]
   const inputs = program === 'cp' ? rest.slice(0, 1) : ['node', 'npx', 'cat', 'docker'].includes(program) ? rest : []
-  return inputs.filter(word => isFile(word) && !existsSync(new URL(word, root))).map(word => `there is no file ${word}`)
+  return inputs.filter(word => isFile(word) && !project.includes(word) && !existsSync(new URL(word, root))).map(word => `there is no file ${word}`)
 }
 
 function checkNpm (words: string[]): string[] {
@@ -107,7 +115,7 @@ const folder = new URL('.tap/fences/', root)
 /** Writes the programs of a document where they can be run and compiled: `fastify-tandem` means the sources, as if it were installed. */
 export function writePrograms (fences: readonly Fence[]): Array<Fence & { file: string }> {
   mkdirSync(folder, { recursive: true })
-  return fences.filter(({ language, code }) => isProgram(language, code)).map(fence => {
+  return fences.filter(({ language, code, file }) => file === undefined && isProgram(language, code)).map(fence => {
     const { document, line, language, code } = fence
     const type = language === 'ts' ? 'ts' : /\brequire\(/.test(code) ? 'cjs' : 'js'
     const file = fileURLToPath(new URL(`${basename(document, '.md')}-${line}.${type}`, folder))

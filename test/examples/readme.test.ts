@@ -1,0 +1,43 @@
+/** The app that the README builds from an empty folder: its files as they stand there, its tests, its server and its requests, on both engines. */
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import t, { type Test } from 'tap'
+import { engines, freshFolder, freshUrl } from '../helper/db.ts'
+import { root } from '../helper/paths.ts'
+import { makeProject } from '../helper/project.ts'
+import { findFences } from '../rules/fences.ts'
+import { start, waitFor } from '../rules/run.ts'
+import { packages, startServer } from './server.ts'
+
+const readme = readFileSync(new URL('README.md', root), 'utf8')
+const fences = findFences('README.md', readme)
+
+/** A folder with the files of the README, beside the package. */
+function followReadme (t: Test): string {
+  const folder = freshFolder(t)
+  for (const { file, code } of fences) {
+    if (file === undefined) continue
+    mkdirSync(dirname(join(folder, file)), { recursive: true })
+    writeFileSync(join(folder, file), code)
+  }
+  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }') // as npm init and npm pkg set leave it
+  return makeProject(t, `${pathToFileURL(folder).href}/`, packages)
+}
+
+for (const engine of engines) {
+  void t.test(`${engine}: its tests pass, its server answers, and what it refuses is undone`, { timeout: 60_000 }, async t => {
+    const project = followReadme(t)
+    const url = await freshUrl(t, engine)
+    const { code, output } = await waitFor(start(process.execPath, ['--test'], { cwd: project, env: { PATH: process.env.PATH, DATABASE_URL: url } }))
+    t.equal(code, 0, output)
+    t.match(output, /pass 1\n/)
+    const { ask, status } = await startServer(t, project, ['server.ts'], { DATABASE_URL: url })
+    const rows = [{ name: 'ann', balance: 100 }, { name: 'bob', balance: 0 }]
+    t.strictSame(await ask('GET', '/accounts'), rows, 'its tests left nothing behind')
+    const [, body = ''] = /-d '(\{[^']*\})'/.exec(readme) ?? []
+    t.strictSame(await ask('POST', '/transfers', JSON.parse(body) as object), { from: 'ann', to: 'bob', amount: 30 }, 'the request of the README')
+    t.equal(await status('POST', '/transfers', { from: 'ann', to: 'bob', amount: 101 }), 409)
+    t.strictSame(await ask('GET', '/accounts'), [{ name: 'ann', balance: 70 }, { name: 'bob', balance: 30 }])
+  })
+}
