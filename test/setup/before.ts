@@ -7,6 +7,7 @@ import { root, stateFile, logFile } from '../helper/paths.ts'
 import { stripTypes } from './strip-types.ts'
 
 stripTypes()
+rmSync(new URL('.tap/compiled/', root), { recursive: true, force: true }) // it would grow from run to run
 
 if (process.env.TEST_DATABASE_URL == null && process.env.TEST_POSTGRES !== 'off') {
   mkdirSync(new URL('.tap/', root), { recursive: true })
