@@ -10,6 +10,7 @@ import type { Job } from '../../../services/jobs/schema.ts'
 import { queryJobs } from '../../../services/jobs/store.ts'
 import { makeJobs, NOW, type JobData } from '../../data/jobs.ts'
 import { engines } from '../../helper/db.ts'
+import { until as waitUntil } from '../../helper/long.ts'
 import { bearer, openWith, type ServiceSettings } from './service.ts'
 
 const user = { username: 'root', roles: ['admin'] }
@@ -44,7 +45,7 @@ function held ({ db }: FastifyInstance): number {
 }
 
 async function until (isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise(resolve => { setImmediate(resolve) })
+  await waitUntil('it is so', isSo, 60_000)
 }
 
 for (const engine of engines) {
