@@ -43,7 +43,7 @@ for (const engine of engines) {
     const path = join(t.testdir({}), 'source.db')
     // enough that the import takes seconds
     const columns = Object.keys(makeJobs(1).jobs[0] ?? {}).slice(2).join(', ')
-    const copies = [5000, 10_000, 20_000].map(n => `INSERT INTO job (id, job_id, ${columns}) SELECT id + ${n}, job_id + ${n * 100}, ${columns} FROM job`)
+    const copies = [5000, 10_000, 20_000, 40_000].map(n => `INSERT INTO job (id, job_id, ${columns}) SELECT id + ${n}, job_id + ${n * 100}, ${columns} FROM job`)
     writeJobDb(path, makeJobs(5000), { statements: copies })
     const url = await freshUrl(t, engine)
     const { child, outcome } = start(t, [path], { DATABASE_URL: url })
