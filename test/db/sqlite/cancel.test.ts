@@ -338,7 +338,7 @@ void t.test('14: a few long scans among many short reads do not keep the event l
   t.ok(db.status().statements.filter(({ sql }) => sql.startsWith('SELECT count(*) AS n FROM big a')).every(({ runs }) => runs === 'apart'))
 })
 
-void t.test('16: a client that leaves ends the queries of its request, again and again', { timeout: 30_000, skip: skipWithoutNative('ends statements') }, async t => {
+void t.test('16: a client that leaves ends the queries of its request, again and again', { timeout: 90_000, skip: skipWithoutNative('ends statements') }, async t => {
   const app = Fastify()
   t.teardown(async () => { await app.close() })
   await app.register(config, { env: { DATABASE_URL: await freshUrl(t, 'sqlite'), SQLITE_READERS: '4' } })
