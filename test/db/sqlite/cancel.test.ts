@@ -442,12 +442,12 @@ void t.test('23: what SQLite does not let be stopped is left to itself: its call
   const db = await openUrl(t, `sqlite:${makeFile(t)}`, { SQLITE_READERS: '1', SQLITE_MAX_LENGTH: '500MB' })
   const [first, second] = [1, 2].map(i => `SELECT length(hex(zeroblob(200000000 + ${i} + (SELECT count(*) FROM big WHERE s = 'none')))) AS n`) as [string, string]
   await db.prepare('SELECT count(*) AS n FROM big WHERE s = \'none\'').get() // so that the thread is there
-  await t.rejects(db.deadline(30, async () => await db.prepare(first).get()), { code: 'TDM_ERR_DB_TIMEOUT' })
+  await t.rejects(db.deadline(150, async () => await db.prepare(first).get()), { code: 'TDM_ERR_DB_TIMEOUT' })
   t.strictSame([db.status().sqlite?.threads, db.status().sqlite?.idleThreads], [1, 0], 'it still runs')
   await until(() => threads(db)?.used === 0)
   t.strictSame(await db.prepare('SELECT count(*) AS n FROM big WHERE s LIKE \'%number 77\'').get(), { n: 1 })
   const { signal } = new AbortController()
-  await t.rejects(db.signal(signal, async () => await db.deadline(30, async () => await db.tx(async tx => await tx.prepare(second).get(), { mode: 'read' }))), { code: 'TDM_ERR_DB_TIMEOUT' })
+  await t.rejects(db.signal(signal, async () => await db.deadline(150, async () => await db.tx(async tx => await tx.prepare(second).get(), { mode: 'read' }))), { code: 'TDM_ERR_DB_TIMEOUT' })
   await until(() => db.status().sqlite?.idleThreads === 1 && db.status().sqlite?.threads === 1)
   t.pass('in the end there are as many as before')
 })
