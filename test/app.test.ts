@@ -1,5 +1,5 @@
 /** The application as its users start it: fastify-cli, a port, signals. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,6 +9,7 @@ import Sqlite from 'better-sqlite3'
 import t, { type Test } from 'tap'
 import { startApp } from './helper/app.ts'
 import { engines, freshFolder, freshUrl } from './helper/db.ts'
+import { start as startProgram } from './rules/run.ts'
 
 const root = fileURLToPath(new URL('../', import.meta.url))
 const cli = join(root, 'node_modules', 'fastify-cli', 'cli.js')
@@ -18,8 +19,8 @@ interface Running { child: ChildProcess, address: string, ended: Promise<{ code:
 /** `fastify start` in `cwd`, on a free port. */
 function run (t: Test, cwd: string, env: Record<string, string>): Omit<Running, 'address'> {
   const args = [cli, 'start', '-c', join(root, 'fastify.json'), '-p', '0', join(root, 'app.ts')]
-  const { NODE_OPTIONS: _, DATABASE_URL: __, ...inherited } = process.env
-  const child = spawn(process.execPath, args, { cwd, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const { DATABASE_URL: _, ...inherited } = process.env
+  const child = startProgram(process.execPath, args, { cwd, env: { ...inherited, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   t.teardown(() => { child.kill('SIGKILL') })
   const ended = Promise.all([once(child, 'exit'), text(child.stdout), text(child.stderr)])
     .then(([[code], stdout, stderr]) => ({ code: code as number | null, stdout, stderr }))

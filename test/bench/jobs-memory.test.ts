@@ -42,7 +42,7 @@ t.test('all four processes answer, with the plan of the incident where it is mea
   t.notMatch(svg, /NaN|undefined|Infinity/)
 })
 
-t.test('without the plan of the incident there is no proof, and it says so', { skip, timeout: 60_000 }, async t => {
+t.test('without the plan of the incident there is no proof, and it says so', { skip, timeout: 180_000 }, async t => {
   const path = join(freshFolder(t), 'job.db')
   writeJobDb(path, makeJobs(1000))
   const db = new Sqlite(path)

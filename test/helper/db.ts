@@ -27,10 +27,10 @@ export function freshFolder (t: Test): string {
   return folder
 }
 
-/** The address of a fresh, empty database: a file in the test's folder, or a database on the PostgreSQL of this run. */
-export async function freshUrl (t: Test, engine: EngineName): Promise<string> {
+/** The address of a fresh, empty database: a file in the test's folder, or a database on the PostgreSQL of this run, there also a copy of `template`. */
+export async function freshUrl (t: Test, engine: EngineName, template?: string): Promise<string> {
   if (engine === 'sqlite') return `sqlite:${join(freshFolder(t), 'test.db')}`
-  const url = await freshDatabase(t)
+  const url = await freshDatabase(t, template)
   if (url === undefined) throw new Error('there is no PostgreSQL for this run: unset TEST_POSTGRES, or set TEST_DATABASE_URL')
   return url
 }

@@ -22,7 +22,7 @@ t.test('what there is', { skip }, async t => {
 })
 
 for (const program of programs) {
-  t.test(`PgBouncer ${program.version}`, { skip, timeout: 60_000 }, async t => {
+  t.test(`PgBouncer ${program.version}`, { skip, timeout: 180_000 }, async t => {
     const server = await startPostgres(t)
     const bouncer = await startPgBouncer(t, { server, program, poolSize: 2, settings: { max_client_conn: 77 } })
 

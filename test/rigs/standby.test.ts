@@ -5,7 +5,7 @@ import { ask } from '../helper/pg.ts'
 import { skip, startPostgres } from '../helper/postgres-server.ts'
 import { startStandby } from '../helper/standby.ts'
 
-t.test('a standby follows its primary, is held back, comes back after restarts, and takes over', { skip, timeout: 60_000 }, async t => {
+t.test('a standby follows its primary, is held back, comes back after restarts, and takes over', { skip, timeout: 180_000 }, async t => {
   const primary = await startPostgres(t, { settings: { max_connections: 40 } })
   const add = async (id: number): Promise<void> => { await ask(primary.url, 'INSERT INTO a (id) VALUES ($1)', [id]) }
   await ask(primary.url, 'CREATE TABLE a (id BIGINT PRIMARY KEY)')
@@ -42,7 +42,7 @@ t.test('a standby follows its primary, is held back, comes back after restarts, 
   t.strictSame(await ids(), [1, 2, 3, 4, 5, 6])
 })
 
-t.test('a base backup taken while the primary is written to is consistent', { skip, timeout: 60_000 }, async t => {
+t.test('a base backup taken while the primary is written to is consistent', { skip, timeout: 180_000 }, async t => {
   const primary = await startPostgres(t)
   await ask(primary.url, 'CREATE TABLE account (id BIGINT PRIMARY KEY, balance BIGINT NOT NULL)')
   await ask(primary.url, 'INSERT INTO account (id, balance) SELECT i, 100 FROM generate_series(1, 2000) AS i')

@@ -24,7 +24,7 @@ async function startWithTls (t: Test, ca: Authority, hosts: string[], hba: strin
   return await startPostgres(t, { tls: { ...await ca.issue('server', hosts), ca: ca.certificate }, hba: [...hba, 'hostnossl secret all all reject'] })
 }
 
-t.test('sslmode require, verify-ca and verify-full, a wrong CA, a wrong host name, no TLS, a client certificate', { skip, timeout: 60_000 }, async t => {
+t.test('sslmode require, verify-ca and verify-full, a wrong CA, a wrong host name, no TLS, a client certificate', { skip, timeout: 180_000 }, async t => {
   const folder = freshFolder(t)
   const [ca, otherCa] = [await makeAuthority(folder, 'ca'), await makeAuthority(folder, 'other')]
   const [right, elsewhere] = await Promise.all([
@@ -59,7 +59,7 @@ t.test('sslmode require, verify-ca and verify-full, a wrong CA, a wrong host nam
   await t.rejects(ask(withTls(secret, { ...files, sslcert: foreign.certificate, sslkey: foreign.key }), 'SELECT 1'), Error, 'one of another CA')
 })
 
-t.test('a server without TLS says no, and PgBouncer may have it instead', { skip, timeout: 60_000 }, async t => {
+t.test('a server without TLS says no, and PgBouncer may have it instead', { skip, timeout: 180_000 }, async t => {
   const ca = await makeAuthority(freshFolder(t), 'ca')
   const server = await startPostgres(t)
   await t.rejects(ask(withTls(server.url, { sslmode: 'require' }), 'SELECT 1'), /does not support SSL/)

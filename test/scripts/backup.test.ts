@@ -1,5 +1,5 @@
 /** `npm run backup` as a process: what it prints, what it answers to the shell, and what is there afterwards. */
-import { spawn, type ChildProcess } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -10,13 +10,15 @@ import t from 'tap'
 import { freshFolder, openUrl } from '../helper/db.ts'
 import { withoutNotice } from '../helper/native.ts'
 import { root } from '../helper/paths.ts'
+import { start as startProgram, startCounted } from '../rules/run.ts'
 
 const script = fileURLToPath(new URL('scripts/backup.ts', root))
 
 interface Outcome { code: number | null, stdout: string, stderr: string }
 
-function start (cwd: string, args: string[], env: Record<string, string> = {}): { child: ChildProcess, outcome: Promise<Outcome> } {
-  const child = spawn(process.execPath, [script, ...args], { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+/** `isCounted`: with coverage, which takes it three times as long. */
+function start (cwd: string, args: string[], env: Record<string, string> = {}, isCounted = false): { child: ChildProcess, outcome: Promise<Outcome> } {
+  const child = (isCounted ? startCounted : startProgram)(process.execPath, [script, ...args], { cwd, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const outcome = async (): Promise<Outcome> => {
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number | null]>])
     return { code, stdout, stderr: withoutNotice(stderr) }
@@ -24,20 +26,20 @@ function start (cwd: string, args: string[], env: Record<string, string> = {}): 
   return { child, outcome: outcome() }
 }
 
-const run = async (cwd: string, args: string[], env?: Record<string, string>): Promise<Outcome> => await start(cwd, args, env).outcome
+const run = async (cwd: string, args: string[], env?: Record<string, string>, isCounted?: boolean): Promise<Outcome> => await start(cwd, args, env, isCounted).outcome
 
 void t.test('it copies the configured database, which is in use, into one file', async t => {
   const folder = freshFolder(t)
   const env = { DATABASE_URL: 'sqlite:app.db' }
   const db = await openUrl(t, `sqlite:${join(folder, 'app.db')}`)
   await db.exec('CREATE TABLE a (id BIGINT); INSERT INTO a (id) VALUES (1), (2)')
-  t.match(await run(folder, ['copy.db'], env), { code: 0, stdout: /^copy\.db: [\d.]+\w*B in \d+s\n$/, stderr: '' })
+  t.match(await run(folder, ['copy.db'], env, true), { code: 0, stdout: /^copy\.db: [\d.]+\w*B in \d+s\n$/, stderr: '' })
   const copy = new Sqlite(join(folder, 'copy.db'), { readonly: true })
   t.equal(copy.prepare('SELECT count(*) FROM a').pluck().get(), 2)
   copy.close()
 
   await db.exec('INSERT INTO a (id) VALUES (3)')
-  t.match(await run(folder, ['copy.db'], env), { code: 1, stdout: '', stderr: /^backup: .*copy\.db.*file already.* \(TDM_ERR_DB_BACKUP\)\n$/ })
+  t.match(await run(folder, ['copy.db'], env, true), { code: 1, stdout: '', stderr: /^backup: .*copy\.db.*file already.* \(TDM_ERR_DB_BACKUP\)\n$/ })
   t.match(await run(folder, ['copy.db', '--force'], env), { code: 0, stderr: '' })
   const newer = new Sqlite(join(folder, 'copy.db'), { readonly: true })
   t.equal(newer.prepare('SELECT count(*) FROM a').pluck().get(), 3)

@@ -1,9 +1,13 @@
 // tap `before`: runs once, in its own process, before the first test file.
-// Starts one PostgreSQL for the whole run and leaves its address in .tap/pg.json.
+// Starts one PostgreSQL for the whole run and leaves its address in .tap/pg.json; and prepares what preload.js serves.
 import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { root, stateFile, logFile } from '../helper/paths.ts'
+import { stripTypes } from './strip-types.ts'
+
+stripTypes()
+rmSync(new URL('.tap/compiled/', root), { recursive: true, force: true }) // it would grow from run to run
 
 if (process.env.TEST_DATABASE_URL == null && process.env.TEST_POSTGRES !== 'off') {
   mkdirSync(new URL('.tap/', root), { recursive: true })

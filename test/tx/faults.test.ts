@@ -90,7 +90,7 @@ t.test('postgres: what a crash has undone is not told as committed, although its
 
 for (const [where, rows] of [['with rows to come', 1000], ['at its last rows', 50]] as const) {
   for (const place of ['in a transaction', 'on its own']) {
-    t.test(`postgres: a cursor whose connection is lost ${where}, ${place}: fails or ends, and does not wait for ever`, { skip, timeout: 20_000 }, async t => {
+    t.test(`postgres: a cursor whose connection is lost ${where}, ${place}: fails or ends, and does not wait for ever`, { skip, timeout: 60_000 }, async t => {
       const { db, proxy } = await behindProxy(t)
       let isCut = false
       const read = async (): Promise<number> => {

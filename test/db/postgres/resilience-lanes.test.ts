@@ -83,7 +83,7 @@ void t.test('R14: 50 times the same text that cannot be prepared: each gets the 
 async function openSecondLane (db: Database): Promise<void> {
   const read = db.prepare('SELECT count(*) AS n FROM generate_series(1, 500)')
   await learn(db, read.sql)
-  for (let i = 0; i < 200 && db.status().queues.lanes?.used !== 2; i++) await Promise.all(Array.from({ length: 200 }, async () => await read.get()))
+  for (let i = 0; i < 2000 && db.status().queues.lanes?.used !== 2; i++) await Promise.all(Array.from({ length: 200 }, async () => await read.get()))
 }
 
 void t.test('a second lane that is idle gives its place to whoever wants it', async t => {

@@ -117,7 +117,7 @@ void t.test('61: a client that does not read its reply: the cursor is given up a
 })
 
 void t.test('61: an iterate that writes gives the writer\'s place up in time as well; what it has written stays', async t => {
-  const { db } = await open(t, { DB_CURSOR_TIMEOUT: '600ms' })
+  const { db } = await open(t, { DB_CURSOR_TIMEOUT: '1500ms' })
   const rows = db.prepare(`INSERT INTO b (t) SELECT printf('%.1000c', 'x') FROM (${numbers(3000)}) RETURNING id`).iterate()
   await rows.next()
   await db.prepare('INSERT INTO b (t) VALUES (\'next\')').run()

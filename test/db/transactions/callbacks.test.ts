@@ -97,7 +97,7 @@ onEachEngine('106: when COMMIT fails nothing runs that believes in it', async (t
   t.strictSame(seen, [])
 })
 
-void t.test('106, 138: when the outcome of COMMIT is not known nothing runs, no callback and no further attempt', { timeout: 30_000 }, async t => {
+void t.test('106, 138: when the outcome of COMMIT is not known nothing runs, no callback and no further attempt', { timeout: 90_000 }, async t => {
   const url = await freshUrl(t, 'postgres')
   const proxy = await startProxy(t, url)
   const db = await openUrl(t, proxy.url)

@@ -119,7 +119,7 @@ void t.test('117: the backend is killed before COMMIT arrives: it can be run aga
   commit.letGo()
 })
 
-void t.test('117: nobody can be asked: the outcome is unknown, and the id is told', { timeout: 30_000 }, async t => {
+void t.test('117: nobody can be asked: the outcome is unknown, and the id is told', { timeout: 90_000 }, async t => {
   const { url, proxy, db } = await openByProxy(t)
   const client = await admin(t, url)
   const answer = proxy.holdAnswer('COMMIT')
@@ -161,7 +161,7 @@ void t.test('117: COMMIT never arrived, and nothing was written: there is nothin
   t.strictSame(await db.tx(async tx => { proxy.cutAt('COMMIT', 'before'); return await ids(tx) }), [])
 })
 
-void t.test('117: COMMIT never arrived, and a notification would have been sent with it: it is not taken for committed', { timeout: 30_000 }, async t => {
+void t.test('117: COMMIT never arrived, and a notification would have been sent with it: it is not taken for committed', { timeout: 90_000 }, async t => {
   const { proxy, db } = await openByProxy(t)
   const notify: Array<(tx: Transaction) => Promise<unknown>> = [
     async tx => { await tx.exec('NOTIFY somebody') },
@@ -184,7 +184,7 @@ void t.test('118: a COMMIT that failed: the connection is given back only when t
   t.strictSame(await ids(db), [101, 103, 105, 107, 109])
 })
 
-void t.test('119: a server that has gone silent is waited for once, and not again for ROLLBACK', { timeout: 30_000 }, async t => {
+void t.test('119: a server that has gone silent is waited for once, and not again for ROLLBACK', { timeout: 90_000 }, async t => {
   const { proxy, db } = await openByProxy(t)
   const rescue = setTimeout(() => { proxy.cutOff() }, 9000)
   const start = performance.now()

@@ -105,13 +105,13 @@ for (const engine of engines) {
   })
 }
 
-void t.test('83: ten thousand nested transactions leave nothing on the server', async t => {
+void t.test('83: two thousand nested transactions leave nothing on the server', async t => {
   const db = await openUrl(t, await freshUrl(t, 'postgres'))
   await db.exec(table)
   await db.tx(async tx => {
     const contexts = tx.prepare('SELECT count(*) AS n FROM pg_backend_memory_contexts WHERE name = \'CurTransactionContext\'')
     const before = Number((await contexts.get())?.n)
-    for (let n = 0; n < 10_000; n++) {
+    for (let n = 0; n < 2000; n++) {
       await tx.tx(async inner => {
         await inner.prepare('SELECT 1').get()
         if (n % 2 === 0) throw new Error('even')

@@ -74,7 +74,7 @@ onEachEngine('181: the duration is that of the transaction', async (t, db) => {
   t.ok(durationMs >= 25 && durationMs <= took + 1, `${durationMs} of ${took} ms`)
 })
 
-void t.test('181, 182: a transaction of its own is told on its own; one whose outcome is not known as such', { timeout: 30_000 }, async t => {
+void t.test('181, 182: a transaction of its own is told on its own; one whose outcome is not known as such', { timeout: 90_000 }, async t => {
   const proxy = await startProxy(t, await freshUrl(t, 'postgres'))
   const db = await openUrl(t, proxy.url)
   await db.exec(table)

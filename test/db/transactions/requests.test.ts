@@ -377,7 +377,7 @@ onEngines('175: a route of events has no transaction of its own, holds no connec
 })
 
 for (const engine of engines) {
-  void t.test(`${engine}: 176: over HTTP/2 a stream that is closed ends its transaction, and no other one of its session`, { timeout: 10_000 }, async t => {
+  void t.test(`${engine}: 176: over HTTP/2 a stream that is closed ends its transaction, and no other one of its session`, { timeout: 30_000 }, async t => {
     const url = await freshUrl(t, engine)
     const app = Fastify({ http2: true, http2SessionTimeout: 500 })
     t.teardown(async () => { await app.close() })

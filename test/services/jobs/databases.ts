@@ -2,18 +2,19 @@
 import { join } from 'node:path'
 import Sqlite from 'better-sqlite3'
 import type { Test } from 'tap'
-import { migrate } from '../../../plugins/db/migrate.ts'
 import type { Database, EngineName } from '../../../plugins/db/types.ts'
 import { importJobs } from '../../../services/jobs/import.ts'
 import { jobMigrations } from '../../../services/jobs/migrations/index.ts'
 import { writeJobDb, type JobData } from '../../data/jobs.ts'
-import { collectLog, freshFolder, openTestDatabase, openUrl } from '../../helper/db.ts'
+import { freshFolder, openUrl } from '../../helper/db.ts'
+import { migratedUrl } from '../../helper/migrated.ts'
+
+/** What the service needs, and nothing else. */
+export const tables = [jobMigrations]
 
 /** An empty database with the tables of the service. */
 export async function openEmpty (t: Test, engine: EngineName): Promise<Database> {
-  const db = await openTestDatabase(t, engine)
-  await migrate(db, [jobMigrations], { mode: 'on', log: collectLog() })
-  return db
+  return await openUrl(t, await migratedUrl(t, engine, tables))
 }
 
 /** The jobs of a cc-backend file: SQLite opens it as it is, PostgreSQL imports it. */

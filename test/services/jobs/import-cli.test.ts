@@ -1,21 +1,23 @@
 // `npm run jobs:import` as a process: what it prints, what it answers to the shell, and Ctrl-C.
 import t, { type Test } from 'tap'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { makeJobs, writeJobDb } from '../../data/jobs.ts'
 import { engines, freshUrl, openUrl } from '../../helper/db.ts'
+import { until } from '../../helper/long.ts'
 import { withoutNotice } from '../../helper/native.ts'
 import { root } from '../../helper/paths.ts'
+import { start as startProgram, startCounted } from '../../rules/run.ts'
 
 const script = fileURLToPath(new URL('scripts/jobs-import.ts', root))
 
 interface Outcome { code: number | null, stdout: string, stderr: string }
 
-function start (t: Test, args: string[], env: Record<string, string>) {
-  const child = spawn(process.execPath, [script, ...args], { cwd: t.testdirName, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+/** `isCounted`: with coverage, which takes it three times as long. */
+function start (t: Test, args: string[], env: Record<string, string>, isCounted = false) {
+  const child = (isCounted ? startCounted : startProgram)(process.execPath, [script, ...args], { cwd: t.testdirName, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   const outcome = async (): Promise<Outcome> => {
     const [stdout, stderr, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'close') as Promise<[number | null]>])
     return { code, stdout, stderr: withoutNotice(stderr) }
@@ -29,7 +31,7 @@ for (const engine of engines) {
     writeJobDb(source, makeJobs(700))
     const url = await freshUrl(t, engine)
 
-    const first = await start(t, [source], { DATABASE_URL: url }).outcome
+    const first = await start(t, [source], { DATABASE_URL: url }, true).outcome
     t.match(first, { code: 0, stdout: /^job {2,}700 {2,}0 {2,}0$/m, stderr: '' }, first.stderr)
     t.match(first.stdout, /rows in \d+s, [\d,]+ rows\/s\n$/)
     t.equal((await start(t, [source], { DATABASE_URL: url }).outcome).code, 0, 'and again')
@@ -47,7 +49,7 @@ for (const engine of engines) {
     const { child, outcome } = start(t, [path], { DATABASE_URL: url })
     const db = await openUrl(t, url)
     const isMigrated = async (): Promise<boolean> => await db.prepare('SELECT COUNT(*) AS count FROM job').get().then(() => true, () => false)
-    while (!await isMigrated()) await new Promise(resolve => { setImmediate(resolve) })
+    await until('the tables are there', isMigrated, 60_000)
     child.kill('SIGINT')
     t.match(await outcome, { code: 130, stdout: '', stderr: 'jobs:import: interrupted; nothing was imported\n' })
     t.equal((await db.prepare('SELECT COUNT(*) AS count FROM job').get())?.count, 0)
@@ -59,7 +61,7 @@ void t.test('a source or a configuration that cannot be used is one line and exi
   const env = { DATABASE_URL: `sqlite:${join(folder, 'app.db')}` }
   writeJobDb(join(folder, 'new.db'), makeJobs(1), { version: 12 })
   for (const [name, reason] of [['none.db', /no such file/], ['text.db', /not an SQLite database/], ['new.db', /version 12/]] as const) {
-    const { code, stdout, stderr } = await start(t, [join(folder, name)], env).outcome
+    const { code, stdout, stderr } = await start(t, [join(folder, name)], env, name === 'none.db').outcome
     t.equal(code, 1, name)
     t.equal(stdout, '')
     t.match(stderr, reason)

@@ -10,6 +10,7 @@ import { explainLimit } from '../../../services/jobs/limits.ts'
 import { makeJobs } from '../../data/jobs.ts'
 import { startApp } from '../../helper/app.ts'
 import { engines, freshUrl } from '../../helper/db.ts'
+import { migratedUrl } from '../../helper/migrated.ts'
 import { skipWithoutNative } from '../../helper/native.ts'
 import { bearer, openWith } from './service.ts'
 
@@ -30,7 +31,7 @@ for (const engine of engines) {
   })
 
   void t.test(`in the form of the app, with Retry-After, also for a limit of the configuration, on ${engine}`, async t => {
-    const app = await startApp(t, { DATABASE_URL: await freshUrl(t, engine), DB_STATEMENT_TIMEOUT: '2s' })
+    const app = await startApp(t, { DATABASE_URL: await migratedUrl(t, engine), DB_STATEMENT_TIMEOUT: '2s' })
     await app.db.exec('INSERT INTO job (job_id, cluster, subcluster, hpc_user, project, duration, walltime, job_state, resources, num_nodes, shared) VALUES (1, \'a\', \'b\', \'c\', \'d\', 1, 1, \'completed\', \'[]\', 1, \'none\')')
     await app.db.exec(endless)
     const response = await app.inject({ url: '/api/jobs/count' })

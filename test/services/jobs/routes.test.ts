@@ -8,13 +8,14 @@ import db from '../../../plugins/db/index.ts'
 import type { EngineName } from '../../../plugins/db/types.ts'
 import { importJobs } from '../../../services/jobs/import.ts'
 import jobs from '../../../services/jobs/index.ts'
-import { jobMigrations } from '../../../services/jobs/migrations/index.ts'
 import type { DetailedJob, JobFilter, Stats } from '../../../services/jobs/schema.ts'
 import { queryJobs } from '../../../services/jobs/store.ts'
 import { makeJobs, NOW, writeJobDb, type JobData } from '../../data/jobs.ts'
-import { engines, freshUrl } from '../../helper/db.ts'
+import { engines } from '../../helper/db.ts'
+import { migratedUrl } from '../../helper/migrated.ts'
 import { isNotice } from '../../helper/native.ts'
 import { copyDatabase, missing } from './data-sets.ts'
+import { tables } from './databases.ts'
 import { select } from './naive.ts'
 
 const data = makeJobs(300, 5)
@@ -25,7 +26,7 @@ async function openApp (t: Test, url: string, logged: object[] = []): Promise<Fa
   const app = Fastify({ logger: { level: 'warn', stream } })
   t.teardown(() => app.close())
   await app.register(config, { env: { DATABASE_URL: url } })
-  await app.register(db, { migrations: [jobMigrations] })
+  await app.register(db, { migrations: tables })
   await app.register(jobs, { now: () => NOW })
   await app.ready()
   return app
@@ -36,7 +37,7 @@ async function openOn (t: Test, engine: EngineName, jobData: JobData = data, sta
   const path = join(t.testdir(), 'job.db')
   writeJobDb(path, jobData, { statements })
   if (engine === 'sqlite') return await openApp(t, `sqlite:${path}`, logged)
-  const app = await openApp(t, await freshUrl(t, engine), logged)
+  const app = await openApp(t, await migratedUrl(t, engine, tables), logged)
   await importJobs(app.db, path)
   return app
 }

@@ -1,4 +1,5 @@
 /** The service as an app has it, on either engine: for tests that ask it over HTTP. */
+import { join } from 'node:path'
 import Fastify, { type FastifyInstance } from 'fastify'
 import type { Test } from 'tap'
 import config from '../../../plugins/config/index.ts'
@@ -7,12 +8,12 @@ import type { EngineName } from '../../../plugins/db/types.ts'
 import tx from '../../../plugins/tx/index.ts'
 import { importJobs } from '../../../services/jobs/import.ts'
 import jobs, { type JobsServiceOptions } from '../../../services/jobs/index.ts'
-import { jobMigrations } from '../../../services/jobs/migrations/index.ts'
 import { createToken, type Role } from '../../../services/jobs/tokens.ts'
 import { NOW, writeJobDb, type JobData } from '../../data/jobs.ts'
-import { freshFolder, freshUrl } from '../../helper/db.ts'
+import { freshFolder } from '../../helper/db.ts'
+import { migratedUrl } from '../../helper/migrated.ts'
 import { isNotice } from '../../helper/native.ts'
-import { join } from 'node:path'
+import { tables } from './databases.ts'
 
 export interface ServiceSettings {
   options?: JobsServiceOptions
@@ -27,7 +28,7 @@ export async function openService (t: Test, url: string, { options = {}, env = {
   const app = Fastify({ forceCloseConnections: true, logger: { level: 'warn', stream }, routerOptions: { ignoreTrailingSlash: true } })
   t.teardown(async () => { await app.close() })
   await app.register(config, { env: { DATABASE_URL: url, ...env } })
-  await app.register(db, { migrations: [jobMigrations] })
+  await app.register(db, { migrations: tables })
   await app.register(tx)
   await app.register(jobs, { now: () => NOW, ...options })
   await app.ready()
@@ -38,7 +39,7 @@ export async function openService (t: Test, url: string, { options = {}, env = {
 export async function openWith (t: Test, engine: EngineName, data: JobData, settings: ServiceSettings & { statements?: string[] } = {}): Promise<FastifyInstance> {
   const path = join(freshFolder(t), 'source.db')
   writeJobDb(path, data, { statements: settings.statements ?? [] })
-  const app = await openService(t, await freshUrl(t, engine), settings)
+  const app = await openService(t, await migratedUrl(t, engine, tables), settings)
   await importJobs(app.db, path)
   return app
 }

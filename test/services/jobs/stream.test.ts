@@ -10,6 +10,7 @@ import type { Job } from '../../../services/jobs/schema.ts'
 import { queryJobs } from '../../../services/jobs/store.ts'
 import { makeJobs, NOW, type JobData } from '../../data/jobs.ts'
 import { engines } from '../../helper/db.ts'
+import { until as waitUntil } from '../../helper/long.ts'
 import { bearer, openWith, type ServiceSettings } from './service.ts'
 
 const user = { username: 'root', roles: ['admin'] }
@@ -44,7 +45,7 @@ function held ({ db }: FastifyInstance): number {
 }
 
 async function until (isSo: () => boolean): Promise<void> {
-  while (!isSo()) await new Promise(resolve => { setImmediate(resolve) })
+  await waitUntil('it is so', isSo, 60_000)
 }
 
 for (const engine of engines) {
@@ -76,7 +77,7 @@ for (const engine of engines) {
     t.match(await app.inject({ url: '/api/jobs', headers: { accept: 'application/x-ndjson', ...await bearer(app, ['api']) } }), { statusCode: 500 }, 'an error before the first job')
   })
 
-  void t.test(`a client that leaves frees what was held for it, on ${engine}`, { timeout: 60_000 }, async t => {
+  void t.test(`a client that leaves frees what was held for it, on ${engine}`, { timeout: 180_000 }, async t => {
     const app = await listen(t, engine, much)
     const responses = await Promise.all([request(app), request(app, 'sort=id')])
     for (const response of responses) await once(response, 'readable')
@@ -86,7 +87,7 @@ for (const engine of engines) {
     t.equal((await app.inject({ url: '/api/jobs' })).statusCode, 200)
   })
 
-  void t.test(`a client that takes nothing is cut off, on ${engine}`, { timeout: 60_000 }, async t => {
+  void t.test(`a client that takes nothing is cut off, on ${engine}`, { timeout: 180_000 }, async t => {
     const logged: object[] = []
     const app = await listen(t, engine, much, { options: { deadlines: { streamIdle: 100 } }, logged })
     const response = await request(app)
@@ -97,7 +98,7 @@ for (const engine of engines) {
     t.match(JSON.stringify(logged), /TDM_ERR_JOBS_STREAM_IDLE/)
   })
 
-  void t.test(`an error in the middle breaks the stream off, on ${engine}`, { timeout: 60_000 }, async t => {
+  void t.test(`an error in the middle breaks the stream off, on ${engine}`, { timeout: 180_000 }, async t => {
     const app = await listen(t, engine, much)
     const response = await request(app)
     await once(response, 'readable')

@@ -13,7 +13,7 @@ if (executable === undefined) {
   t.pass(`skipped: ${noChromium}`, { skip: noChromium })
 } else {
   for (const engine of engines) {
-    void t.test(`from the first visit to a vault that changes while one looks, on ${engine}`, { timeout: 60_000 }, async t => {
+    void t.test(`from the first visit to a vault that changes while one looks, on ${engine}`, { timeout: 180_000 }, async t => {
       const browsers = await BrowserWorld.start(t, engine, executable)
 
       const ann = await browsers.open('/')

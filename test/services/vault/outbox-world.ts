@@ -3,7 +3,6 @@ import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Serv
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import type { Test } from 'tap'
-import { migrate } from '../../../plugins/db/migrate.ts'
 import type { Database, EngineName, Row } from '../../../plugins/db/types.ts'
 import { appendActivity, eventTypes, type NewEvent } from '../../../services/activity/append.ts'
 import type { WebhookKind } from '../../../services/activity/payload.ts'
@@ -14,8 +13,8 @@ import { Sealer } from '../../../services/common/sealing.ts'
 import { newId } from '../../../services/common/ids.ts'
 import { createGroup } from '../../../services/groups/create-group.ts'
 import { lockGroup } from '../../../services/groups/lock.ts'
-import { migrations } from '../../../services/migrations.ts'
-import { collectLog, freshUrl, openUrl } from '../../helper/db.ts'
+import { collectLog, openUrl } from '../../helper/db.ts'
+import { migratedUrl } from '../../helper/migrated.ts'
 
 export interface Received { readonly path: string, readonly headers: IncomingHttpHeaders, readonly body: string }
 type Answer = (request: Received, reply: ServerResponse) => void
@@ -61,9 +60,8 @@ const KEY = 'the key of the tests, which nobody else has'
 export const sealer = new Sealer([KEY])
 
 export async function startOutbox (t: Test, engine: EngineName): Promise<OutboxWorld> {
-  const url = await freshUrl(t, engine)
+  const url = await migratedUrl(t, engine)
   const db = await openUrl(t, url)
-  await migrate(db, migrations, { mode: 'on', log: collectLog() })
   const userId = newId('user')
   await db.prepare('INSERT INTO users (id, display_name, theme, is_operator, created_at) VALUES (?, ?, ?, 0, ?)').run(userId, 'Ann', 'system', 0)
   const { groupId, memberId } = await createGroup(db, { name: 'Anns', ownerUserId: userId, ownerName: 'Ann' }, 0)

@@ -12,7 +12,7 @@ import { newId } from '../../../services/common/ids.ts'
 import { normalizeName } from '../../../services/common/names.ts'
 import { newToken, sha256, sign } from '../../../services/common/secrets.ts'
 import { createGroup } from '../../../services/groups/create-group.ts'
-import { freshUrl } from '../../helper/db.ts'
+import { migratedUrl } from '../../helper/migrated.ts'
 
 export interface WorldOptions {
   readonly env?: Readonly<Record<string, string>>
@@ -44,7 +44,7 @@ export interface Answer<T> { readonly status: number, readonly headers: Readonly
 export interface Json { readonly [name: string]: Json }
 
 export async function startWorld (t: Test, engine: EngineName, { env = {}, rateLimitFactor = 1000, hasDemo = false, url }: WorldOptions = {}): Promise<World> {
-  const address = url ?? await freshUrl(t, engine)
+  const address = url ?? await migratedUrl(t, engine)
   const clock = { now: Date.now() }
   const app = Fastify()
   t.teardown(async () => { await app.close() })
