@@ -113,3 +113,8 @@ t.test('links between the documents lead somewhere', async t => {
     t.strictSame(targets.filter(target => !existsSync(new URL(target, root))), [], path)
   }
 })
+
+t.test('docs/README.md leads to every document', async t => {
+  const index = read('docs/README.md')
+  t.strictSame(documents.filter(path => path.startsWith('docs/') && path !== 'docs/README.md' && !index.includes(`(${path.slice('docs/'.length)})`)), [])
+})
