@@ -84,7 +84,9 @@ async function main (): Promise<void> {
 /** The other variables hold for both databases; those that choose one do not. */
 function configFor (url: string, migrate: 'on' | 'off'): Config {
   const { DB_DRIVER: _driver, DATABASE_REPLICA_URL: _replica, ...env } = process.env
-  return readConfig({ ...env, DATABASE_URL: url, DB_MIGRATE: migrate })
+  const config = readConfig({ ...env, DATABASE_URL: url, DB_MIGRATE: migrate })
+  // beside the transaction that reads, a comparison asks for the form of values
+  return { ...config, pool: { ...config.pool, max: Math.max(config.pool.max, 2) } }
 }
 
 type Work = (source: Database, target: Database, options: CopyOptions) => Promise<CopySummary>
