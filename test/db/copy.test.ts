@@ -169,22 +169,22 @@ void t.test('what PostgreSQL refuses is told with its error as the cause', async
 // --- tables ------------------------------------------------------------------------------------------------------------------
 
 for (const [from, to] of pairs) {
-  void t.test(`4,100 rows and empty tables, from ${from} to ${to}`, async t => {
+  void t.test(`410 rows and empty tables, from ${from} to ${to}`, async t => {
     const tables = `${simple}; CREATE TABLE "select" ("a ""quoted"" ?" BIGINT, "from" TEXT); CREATE TABLE empty (id BIGINT);
       CREATE TABLE computed (a BIGINT, b BIGINT GENERATED ALWAYS AS (a * 2) STORED)`
     const source = await open(t, from, `${tables}; INSERT INTO "select" VALUES (1, 'x'); INSERT INTO computed (a) VALUES (21)`)
     const target = await open(t, to, tables)
-    await insertMany(source, 'a', 4100)
+    await insertMany(source, 'a', 410)
     const progress: CopyProgress[] = []
-    const copied = await copy(source, target, { onProgress: state => { if (state.doing === 'copy') progress.push(state) } })
+    const copied = await copy(source, target, { stepRows: 200, onProgress: state => { if (state.doing === 'copy') progress.push(state) } })
 
-    t.strictSame(Object.fromEntries(copied.map(({ table, rows }) => [table, rows])), { a: 4100, computed: 1, empty: 0, select: 1 })
+    t.strictSame(Object.fromEntries(copied.map(({ table, rows }) => [table, rows])), { a: 410, computed: 1, empty: 0, select: 1 })
     t.strictSame(await rowsOf(target, 'a'), await rowsOf(source, 'a'))
     t.strictSame(await rowsOf(target, '"select"', '1'), [{ 'a "quoted" ?': 1, from: 'x' }])
     t.strictSame(await rowsOf(target, 'computed', '1'), [{ a: 21, b: 42 }])
     t.equal(progress.length, 5, 'told step by step')
-    t.strictSame(progress.at(-1)?.rows, 4102)
-    t.ok(progress.every(({ total }) => total === 4102))
+    t.strictSame(progress.at(-1)?.rows, 412)
+    t.ok(progress.every(({ total }) => total === 412))
     t.strictSame(progress.map(({ rows }) => rows), progress.map(({ rows }) => rows).toSorted((a, b) => a - b))
   })
 }
@@ -209,15 +209,15 @@ for (const [from, to] of crossed) {
         CREATE TABLE a (id BIGINT PRIMARY KEY, b BIGINT NOT NULL); CREATE TABLE b (id BIGINT PRIMARY KEY, a BIGINT NOT NULL REFERENCES a (id));
         ALTER TABLE a ADD CONSTRAINT "a to b" FOREIGN KEY (b) REFERENCES b (id)`
     }
-    const size = 2500
-    const forward = { sqlite: 'WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g LIMIT 2500)', postgres: 'WITH g (n) AS (SELECT generate_series(1, 2500))' }[from]
-    const source = await open(t, from, `${tables[from]}; ${forward} INSERT INTO tree (id, parent) SELECT n, ${size + 1} - n FROM g; INSERT INTO leaf VALUES (1, 2500)`)
+    const size = 250
+    const forward = { sqlite: 'WITH RECURSIVE g (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM g LIMIT 250)', postgres: 'WITH g (n) AS (SELECT generate_series(1, 250))' }[from]
+    const source = await open(t, from, `${tables[from]}; ${forward} INSERT INTO tree (id, parent) SELECT n, ${size + 1} - n FROM g; INSERT INTO leaf VALUES (1, 250)`)
     const inOne = { sqlite: 'INSERT INTO b VALUES (2, 1), (4, 3); INSERT INTO a VALUES (1, 2), (3, 4)', postgres: '' }[from]
     if (from === 'postgres') await source.exec('WITH x AS (INSERT INTO b VALUES (2, 1), (4, 3)) INSERT INTO a VALUES (1, 2), (3, 4)')
     else await openUncheckedFile(source, inOne)
     const target = await open(t, to, tables[to])
 
-    const order = await copy(source, target)
+    const order = await copy(source, target, { stepRows: 100 })
     t.ok(order.findIndex(({ table }) => table === 'tree') < order.findIndex(({ table }) => table === 'leaf'), 'parents first')
     for (const table of ['tree', 'leaf', 'a', 'b']) t.strictSame(await rowsOf(target, table), await rowsOf(source, table), table)
     await t.rejects(target.prepare('INSERT INTO tree (id, parent) VALUES (9000, 9001)').run(), { code: 'TDM_ERR_DB_FOREIGN_KEY' })

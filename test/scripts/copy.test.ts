@@ -93,7 +93,6 @@ void t.test('the jobs service answers alike on SQLite, on the PostgreSQL that it
   await db.exec('UPDATE job SET duration = duration + 1 WHERE id = 7')
   t.match(await run(middle, last, '--verify-only'), { code: 1, stdout: '', stderr: /^copy: .* in job \(100 rows in both, first seen at id = 7\)\. .*\(TDM_ERR_COPY_DIFFERS\)\n$/ })
   t.match(await run(middle, last), { code: 1, stdout: '', stderr: /^copy: The target has rows already, in .*job.*--force.* \(TDM_ERR_COPY_NOT_EMPTY\)\n$/ })
-  t.match(await run(middle, last, '--force'), { code: 0, stderr: '' })
 })
 
 function tableOf ({ stdout }: Outcome): string | undefined {
@@ -114,8 +113,8 @@ const GO_ON = 'what was copied is kept, and the target is marked as incomplete. 
 void t.test('killed, interrupted and cut off in the middle, it goes on; meanwhile no app starts on the target', async t => {
   const columns = Object.keys(makeJobs(1).jobs[0] ?? {}).slice(2).join(', ')
   // three steps of rows
-  const copies = [1500, 3000].map(n => `INSERT INTO job (id, job_id, ${columns}) SELECT id + ${n}, job_id + ${n * 100}, ${columns} FROM job`)
-  const source = `sqlite:${writeSource(t, 1500, copies)}`
+  const copies = [1100, 2200].map(n => `INSERT INTO job (id, job_id, ${columns}) SELECT id + ${n}, job_id + ${n * 100}, ${columns} FROM job`)
+  const source = `sqlite:${writeSource(t, 1100, copies)}`
   const url = await freshUrl(t, 'postgres')
   const proxy = await startProxy(t, url, { records: false })
   const args = ['--tables', 'hpc_user,job,tag,jobtag']
@@ -146,7 +145,7 @@ void t.test('killed, interrupted and cut off in the middle, it goes on; meanwhil
   const cut = await endAt(1, () => { proxy.cut() })
   t.match(cut, { code: 1, stdout: '', stderr: /^copy: .*\(TDM_ERR_(?:DB_CONNECTION|TX_LOST|TX_OUTCOME_UNKNOWN)\)/ })
   t.ok(cut.stderr.endsWith(`copy: ${GO_ON}\n`), cut.stderr)
-  t.match(await run(source, url, ...args), { code: 0, stdout: /^job +6,000 /m })
+  t.match(await run(source, url, ...args), { code: 0, stdout: /^job +4,400 /m })
   t.strictSame(await answers(t, url), await answers(t, source))
 })
 
@@ -181,5 +180,4 @@ void t.test('it explains itself', async t => {
   t.match(await run('--help'), { code: 0, stdout: /^Usage: npm run copy/, stderr: '' })
   t.match(await run('sqlite:a.db'), { code: 1, stderr: /expected two databases, got 1[^]*Usage:/ })
   t.match(await run('sqlite:a.db', 'sqlite:b.db', '--verify-only', '--force'), { code: 1, stderr: /--verify-only copies nothing/ })
-  t.match(await run('--nonsense'), { code: 1, stderr: /--nonsense/ })
 })

@@ -18,6 +18,8 @@ import { INDICES, RECORD } from './record.ts'
 import { readSteps, type Step } from './steps.ts'
 import type { Plan, Table } from './types.ts'
 
+const STEP_ROWS = 2000
+
 export class Copying {
   readonly #from: Side
   /** Its `tx` is the database itself: each statement is on its own, but for those in transactions of this class. */
@@ -152,7 +154,7 @@ export class Copying {
       this.#tell(plan.source.name)
     }
     try {
-      for await (const step of readSteps(this.#from, this.#to.dialect, plan, start)) {
+      for await (const step of readSteps(this.#from, this.#to.dialect, plan, start, this.#options.stepRows ?? STEP_ROWS)) {
         await last
         last = follow(last, step)
         last.catch(() => {}) // it is awaited, but not before the next step has been read

@@ -14,6 +14,8 @@ export interface CopyOptions extends CompareOptions {
   readonly force?: boolean
   /** Takes away what an unfinished copy has left, and begins anew. Default: false, it goes on. */
   readonly restart?: boolean
+  /** Rows that are committed together, if they are not too large for that. Minimum: 1. Default: 2000. */
+  readonly stepRows?: number
   /** Called when the target is marked: from now on it is incomplete, until the copy has ended. */
   readonly onBegin?: () => void
 }

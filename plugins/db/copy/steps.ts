@@ -13,12 +13,11 @@ import type { Column, Dialect, KeyColumn, Plan, Table, Write } from './types.ts'
 /** Rows that are ready, and the place behind them. */
 export interface Step { readonly write: Write, readonly rows: number, readonly place: Place }
 
-const STEP_ROWS = 2000
 const STEP_BYTES = 1_048_576
 
 /** Throws `TDM_ERR_COPY_FAILED` for a value that would not be the same in the target. */
-export async function * readSteps (from: Side, to: Dialect, plan: Plan, start: Place): AsyncGenerator<Step, undefined> {
-  const step = new Builder(to, plan, start)
+export async function * readSteps (from: Side, to: Dialect, plan: Plan, start: Place, stepRows: number): AsyncGenerator<Step, undefined> {
+  const step = new Builder(to, plan, start, stepRows)
   for await (const row of from.tx.prepare(selectRows(from.dialect, to, plan, start)).iterate(...start.key ?? [])) {
     step.add(row)
     if (step.isFull) yield step.take()
@@ -31,12 +30,14 @@ class Builder {
   readonly #target: Table
   readonly #columns: readonly Column[]
   readonly #key: readonly KeyColumn[]
+  readonly #stepRows: number
   #place: Place
   #rows: Value[][] = []
   #bytes = 0
 
-  constructor (to: Dialect, { source, target, columns }: Plan, start: Place) {
+  constructor (to: Dialect, { source, target, columns }: Plan, start: Place, stepRows: number) {
     this.#to = to
+    this.#stepRows = stepRows
     this.#target = target
     this.#columns = columns.map(pair => pair.target)
     this.#key = source.key
@@ -48,7 +49,7 @@ class Builder {
   }
 
   get isFull (): boolean {
-    return this.#rows.length >= STEP_ROWS || this.#bytes >= STEP_BYTES
+    return this.#rows.length >= this.#stepRows || this.#bytes >= STEP_BYTES
   }
 
   add (row: Row): void {
