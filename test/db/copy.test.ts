@@ -41,8 +41,7 @@ async function copy (source: Database, target: Database, options?: CopyOptions):
   return (await copyDatabase(source, target, options)).tables.map(({ table, rows }) => ({ table, rows }))
 }
 
-const pairs = engines.flatMap(from => engines.map(to => [from, to] as const))
-const crossed = pairs.filter(([from, to]) => from !== to)
+const crossed = [['sqlite', 'postgres'], ['postgres', 'sqlite']] as const
 const simple = 'CREATE TABLE a (id BIGINT PRIMARY KEY, s TEXT)'
 
 // --- values ------------------------------------------------------------------------------------------------------------------
@@ -168,7 +167,7 @@ void t.test('what PostgreSQL refuses is told with its error as the cause', async
 
 // --- tables ------------------------------------------------------------------------------------------------------------------
 
-for (const [from, to] of pairs) {
+for (const [from, to] of [...crossed, ['postgres', 'postgres']] as const) {
   void t.test(`410 rows and empty tables, from ${from} to ${to}`, async t => {
     const tables = `${simple}; CREATE TABLE "select" ("a ""quoted"" ?" BIGINT, "from" TEXT); CREATE TABLE empty (id BIGINT);
       CREATE TABLE computed (a BIGINT, b BIGINT GENERATED ALWAYS AS (a * 2) STORED)`
