@@ -126,8 +126,16 @@ export const MigrateFailed = define<[which: string]>('TDM_ERR_MIGRATE_FAILED', '
 export const CopySame = define<[]>('TDM_ERR_COPY_SAME', 'The source and the target are the same database.', 500)
 export const CopySchema = define<[problem: string]>('TDM_ERR_COPY_SCHEMA', 'The source and the target do not fit: %s', 500)
 export const CopyNotEmpty = define<[tables: string]>('TDM_ERR_COPY_NOT_EMPTY',
-  'The target has rows already, in %s. Copy into an empty database, or have these tables emptied first, in the same transaction (--force).', 500)
-export const CopyFailed = define<[table: string, reason: string]>('TDM_ERR_COPY_FAILED', 'Table %s could not be copied, and the target is as it was: %s', 500)
+  'The target has rows already, in %s. Copy into an empty database, or have these tables emptied first (--force).', 500)
+export const CopyFailed = define<[table: string, reason: string]>('TDM_ERR_COPY_FAILED',
+  'Table %s could not be copied: %s The target stays marked as incomplete. Mend the cause and run the same command again, or begin anew (--restart).', 500)
+export const CopyDiffers = define<[tables: string]>('TDM_ERR_COPY_DIFFERS',
+  'The two databases do not have the same rows, in %s. If this is the end of a copy, the source has changed since it began, or a trigger or a program has written to the target: stop what writes, and begin anew (--restart).', 500)
+export const CopyOther = define<[]>('TDM_ERR_COPY_OTHER',
+  'The target is an unfinished copy of another database, or of other tables or columns. Go on with that one, or begin anew with this one (--restart).', 500)
+export const CopyConcurrent = define<[]>('TDM_ERR_COPY_CONCURRENT', 'Another copy into the same target is under way. Let it end, or stop it; then run this one again.', 500)
+export const CopyIncomplete = define<[which: string]>('TDM_ERR_COPY_INCOMPLETE',
+  'The %s is an unfinished copy of another database, and rows are missing. Run the same "npm run copy" again, which goes on where it stopped, or begin anew (--restart).', 500)
 
 // --- operators ---------------------------------------------------------------------------------------------------------------------
 

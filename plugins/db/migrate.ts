@@ -11,6 +11,7 @@
  *  4. Of several processes that start at once one applies, the others wait and find it done: PostgreSQL by an advisory lock that ends with the
  *     transaction, SQLite by the write transaction itself. What is missing is decided again under that lock.
  *  5. A foreign schema is never touched, nor is it missing anything.
+ *  6. A database that a copy has not finished is refused, so that no app is served from half of its rows.
  *
  * Hence what a migration cannot hold: BEGIN and COMMIT (the transaction is not its own), VACUUM, CREATE INDEX CONCURRENTLY. Nothing here goes back:
  * `undo` files are refused, because an app that starts must never take a schema away.
@@ -19,7 +20,8 @@ import { readdir } from 'node:fs/promises'
 import { sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import Postgrator from 'postgrator'
-import { MigrateChanged, MigrateFailed, MigrateFiles, MigrateMissing, MigrateTooNew, TxOutcomeUnknown } from '../errors.ts'
+import { CopyIncomplete, MigrateChanged, MigrateFailed, MigrateFiles, MigrateMissing, MigrateTooNew, TxOutcomeUnknown } from '../errors.ts'
+import { RECORD } from './copy/record.ts'
 import type { Database, EngineName, Log, Queryable, Transaction, TxOptions } from './types.ts'
 
 export interface MigrationSet {
@@ -51,6 +53,8 @@ export interface MigrateOptions {
   /** 'on': apply what is missing. 'off': touch nothing, and throw `TDM_ERR_MIGRATE_MISSING` if anything is. */
   readonly mode: 'on' | 'off'
   readonly log: Log
+  /** True: for a copy that goes on in this database. Default: one that is half copied is refused. */
+  readonly isCopied?: boolean
 }
 
 type Migration = Postgrator.Migration
@@ -63,10 +67,12 @@ const NAME = /^[a-z][a-z0-9_]{0,39}$/
 
 /**
  * Applies what the database lacks, set by set in the given order, and answers with what it applied.
- * Throws `TDM_ERR_MIGRATE_FAILED` (that set is left as it was), `TDM_ERR_MIGRATE_CHANGED`, `TDM_ERR_MIGRATE_TOO_NEW`, `TDM_ERR_MIGRATE_MISSING`.
+ * Throws `TDM_ERR_MIGRATE_FAILED` (that set is left as it was), `TDM_ERR_MIGRATE_CHANGED`, `TDM_ERR_MIGRATE_TOO_NEW`, `TDM_ERR_MIGRATE_MISSING`,
+ * `TDM_ERR_COPY_INCOMPLETE`.
  * Takes as long as it takes: of the time limits only `db.deadline` and `db.signal` around the call hold.
  */
-export async function migrate (db: Database, sets: readonly MigrationSet[], { mode, log }: MigrateOptions): Promise<AppliedMigration[]> {
+export async function migrate (db: Database, sets: readonly MigrationSet[], { mode, log, isCopied = false }: MigrateOptions): Promise<AppliedMigration[]> {
+  if (!isCopied && await hasTable(db, db.engine, RECORD)) throw new CopyIncomplete('database')
   const plans = await planMigrations(db, sets)
   const missing = plans.flatMap(plan => plan.missing)
   if (mode === 'off' && missing.length > 0) throw new MigrateMissing(missing.map(({ set, file }) => `${set}/${file}`).join(', '))

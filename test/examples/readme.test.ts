@@ -37,7 +37,8 @@ for (const engine of engines) {
     t.strictSame(await ask('GET', '/accounts'), rows, 'its tests left nothing behind')
     const [, body = ''] = /-d '(\{[^']*\})'/.exec(readme) ?? []
     t.strictSame(await ask('POST', '/transfers', JSON.parse(body) as object), { from: 'ann', to: 'bob', amount: 30 }, 'the request of the README')
-    t.equal(await status('POST', '/transfers', { from: 'ann', to: 'bob', amount: 101 }), 409)
+    const refused = [[{ from: 'ann', to: 'bob', amount: 71 }, 409], [{ from: 'ann', to: 'eve', amount: 1 }, 404], [{ from: 'ann', to: 'bob', amount: -1 }, 400]] as const
+    for (const [transfer, expected] of refused) t.equal(await status('POST', '/transfers', transfer), expected)
     t.strictSame(await ask('GET', '/accounts'), [{ name: 'ann', balance: 70 }, { name: 'bob', balance: 30 }])
   })
 }
