@@ -32,7 +32,7 @@ const sizes = {
 
 const rowCounts = { full: [1e4, 1e5, 1e6, 1e7], short: [1e4, 1e5], tiny: [1e3, 1e4] }
 const loads = { full: [1, 10, 100, 1000], short: [1, 100], tiny: [1, 100] }
-const HTTP_ROUNDS = { full: 4, short: 1, tiny: 1 }
+const HTTP_ROUNDS = { full: 3, short: 1, tiny: 1 }
 
 const engines: readonly EngineName[] = ['sqlite', 'postgres']
 const engineTitles: Readonly<Record<EngineName, string>> = { sqlite: 'SQLite', postgres: 'PostgreSQL' }

@@ -47,7 +47,7 @@ if (values.help) {
   --json FILE    the figures
 
 Exit code 1 if a bound is missed or anything went wrong.
-npm ci --prefix bench installs the other libraries; without them they are left out. wrk and pgbench are used if they are there.`)
+npm run bench:setup installs the other libraries; without them they are left out. wrk and pgbench are used if they are there.`)
   process.exit(0)
 }
 

@@ -15,7 +15,7 @@ import { runRounds, seenBy } from '../measure/rounds.ts'
 import { WebServer } from './web-server.ts'
 
 const sizes = {
-  full: { rounds: 5, seconds: 1 },
+  full: { rounds: 3, seconds: 1 },
   short: { rounds: 1, seconds: 1 },
   tiny: { rounds: 1, seconds: 1 }
 }

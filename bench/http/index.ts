@@ -21,9 +21,9 @@ import { findLoadTool, type LoadTool } from './load-tool.ts'
 import { WebServer } from './web-server.ts'
 
 const sizes = {
-  full: { rounds: 5, seconds: 1 },
-  short: { rounds: 1, seconds: 1 },
-  tiny: { rounds: 1, seconds: 1 }
+  full: { rounds: 5, seconds: 1, warmUp: 2 },
+  short: { rounds: 1, seconds: 1, warmUp: 0 },
+  tiny: { rounds: 1, seconds: 1, warmUp: 0 }
 }
 
 const CONNECTIONS = 64
@@ -79,17 +79,17 @@ const NOTHING = { transfers: 0, notes: 0 }
 /** Who makes the load leaves in the middle of requests. */
 const ANYTHING = { transfers: Infinity, notes: Infinity }
 
-interface Serving { readonly contender: HttpContender, readonly server: WebServer, readonly target: string }
+interface Started { readonly contender: HttpContender, readonly server: WebServer, readonly target: string }
 
 /** A library that cannot be started is told, and the others are measured. */
-async function startServers (engine: EngineName, wanted: readonly HttpContender[], settings: Settings): Promise<{ servers: Serving[], absent: string[] }> {
-  const servers: Serving[] = []
+async function startServers (engine: EngineName, wanted: readonly HttpContender[], settings: Settings): Promise<{ servers: Started[], absent: string[] }> {
+  const servers: Started[] = []
   const absent: string[] = []
   const { rows } = settings.servers
   for (const contender of wanted) {
     const { name, needs } = contender
     if (!isThere(contender)) {
-      absent.push(`${name}: not installed, so not measured (npm ci --prefix bench)`)
+      absent.push(`${name}: not installed, so not measured (npm run bench:setup)`)
       continue
     }
     const target = await newTarget(engine, rows, settings)
@@ -100,21 +100,26 @@ async function startServers (engine: EngineName, wanted: readonly HttpContender[
   return { servers, absent }
 }
 
-async function check (reading: readonly Serving[], moving: readonly Serving[], rows: number): Promise<string[]> {
+async function check (reading: readonly Started[], moving: readonly Started[], rows: number): Promise<string[]> {
   const problems: string[] = []
   for (const { contender, server } of reading) if (contender.name !== HELLO) problems.push(...await server.checkReads(rows))
   for (const { server } of moving) problems.push(...await server.checkMoves())
   return problems
 }
 
-async function runHttp (servers: readonly Serving[], tool: LoadTool, method: 'GET' | 'POST', path: string, settings: Settings, problems: string[]): Promise<Seen> {
+async function runHttp (servers: readonly Started[], tool: LoadTool, method: 'GET' | 'POST', path: string, settings: Settings, problems: string[]): Promise<Seen> {
   const { rounds, seconds } = sizeFor(settings, sizes)
-  const turns = servers.map(({ server }) => ({ name: server.name, run: () => serve(server, tool, { method, path, connections: CONNECTIONS, seconds }, problems) }))
+  const { warmUp } = sizes[settings.effort]
+  const load: Serving = { method, path, connections: CONNECTIONS, seconds }
+  if (warmUp > 0) for (const { server } of servers) await serve(server, tool, { ...load, seconds: warmUp }, problems) // for the compiler: a server runs for days
+  const turns = servers.map(({ server }) => ({ name: server.name, run: () => serve(server, tool, load, problems) }))
   return await runRounds(turns, rounds, `http, ${method} ${path}`)
 }
 
+interface Serving { readonly method: 'GET' | 'POST', readonly path: string, readonly connections: number, readonly seconds: number }
+
 /** One turn of load on a server. */
-export async function serve (server: WebServer, tool: LoadTool, { method, path, connections, seconds }: { method: 'GET' | 'POST', path: string, connections: number, seconds: number }, problems: string[]): Promise<Served> {
+export async function serve (server: WebServer, tool: LoadTool, { method, path, connections, seconds }: Serving, problems: string[]): Promise<Served> {
   const before = await server.usage()
   const { requests, perSecond, p50Ms, p99Ms, failed } = await tool.run({ url: `${server.address}${path}`, method }, connections, seconds)
   const after = await server.usage()

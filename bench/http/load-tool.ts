@@ -27,7 +27,7 @@ const execute = promisify(execFile)
 export async function findLoadTool (folder: string): Promise<LoadTool> {
   if (await execute('wrk', ['--version']).then(() => true, hasRun)) return { name: 'wrk', run: wrkIn(folder) }
   if (isInstalled('autocannon')) return { name: 'autocannon', run: await loadAutocannon() }
-  throw new Error('there is neither wrk nor autocannon (npm ci --prefix bench)')
+  throw new Error('there is neither wrk nor autocannon (npm run bench:setup)')
 }
 
 // --- wrk -------------------------------------------------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ import { newTarget } from './databases.ts'
 import type { Speed } from './process.ts'
 
 const sizes = {
-  full: { rounds: 11, seconds: 0.12 },
-  short: { rounds: 2, seconds: 0.1 },
-  tiny: { rounds: 1, seconds: 0.01 }
+  full: { rounds: 9, seconds: 0.12, warmUp: 0.6 },
+  short: { rounds: 2, seconds: 0.1, warmUp: 0.2 },
+  tiny: { rounds: 1, seconds: 0.01, warmUp: 0.02 }
 }
 
 const depths = { full: [1, 32, 256], short: [32], tiny: [1, 32] }
@@ -66,7 +66,7 @@ export async function startAll (engine: EngineName, wanted: readonly Entrant[], 
   const absent: string[] = []
   for (const entrant of wanted) {
     if (!isThere(entrant)) {
-      absent.push(`${entrant.name}: not installed, so not measured (npm ci --prefix bench)`)
+      absent.push(`${entrant.name}: not installed, so not measured (npm run bench:setup)`)
       continue
     }
     const starting = Competitor.start(engine, entrant, await newTarget(engine, rows, settings), rows)
@@ -79,7 +79,8 @@ export async function startAll (engine: EngineName, wanted: readonly Entrant[], 
 async function race (operation: Operation, competitors: readonly Competitor[], settings: Settings): Promise<Seen> {
   const { rounds, seconds } = sizeFor(settings, sizes)
   const ms = seconds * 1000
-  for (const competitor of competitors) await competitor.work({ operation, inFlight: 32, ms: 2 * ms }) // for the compiler
+  const warmUp = { operation, inFlight: 32, ms: sizes[settings.effort].warmUp * 1000 } // for the compiler
+  for (const competitor of competitors) await competitor.work(warmUp)
   const seen = new Map<number, ReadonlyMap<string, Speed[]>>()
   for (const inFlight of depths[settings.effort]) {
     const turns = competitors.map(competitor => ({ name: competitor.name, run: () => competitor.work({ operation, inFlight, ms }) }))

@@ -70,7 +70,7 @@ async function measurePoints (clients: readonly Client[], url: string, settings:
     notes: [
       'a cell: reads a second (µs of this process\'s processor time for each)',
       ...withPgbench ? [] : ['pgbench: not installed, so not measured'],
-      ...clients.some(({ name }) => name.startsWith('postgres.js')) ? [] : ['postgres.js: not installed, so not measured (npm ci --prefix bench)']
+      ...clients.some(({ name }) => name.startsWith('postgres.js')) ? [] : ['postgres.js: not installed, so not measured (npm run bench:setup)']
     ]
   }
 }

@@ -20,7 +20,7 @@ import type { Sync } from './servers.ts'
 import { AWAITED, LAST, NOT_AWAITED, openTransferrers, TRANSACT, type Transferrer } from './transfers.ts'
 
 const sizes = {
-  full: { rounds: 5, seconds: 1 },
+  full: { rounds: 4, seconds: 1 },
   short: { rounds: 2, seconds: 0.4 },
   tiny: { rounds: 1, seconds: 0.05 }
 }
