@@ -22,7 +22,7 @@ import { Competitor } from './operations/competitor.ts'
 import { newTarget } from './operations/databases.ts'
 import { ratesOf, titles } from './operations/index.ts'
 import type { Speed } from './operations/process.ts'
-import { sizeFor, type PostgresMeasurement, type Settings } from './postgres/measurement.ts'
+import { sizeFor, type ServerMeasurement, type Settings } from './measure/settings.ts'
 
 const sizes = {
   full: { rounds: 9, seconds: 0.12 },
@@ -40,7 +40,7 @@ const engineTitles: Readonly<Record<EngineName, string>> = { sqlite: 'SQLite', p
 /** The operations a second of one contender at one size. */
 interface Line { readonly panel: string, readonly name: string, readonly x: number, readonly rates: readonly number[] }
 
-export const growth: PostgresMeasurement = { name: 'growth', title: 'What an operation costs as rows and load grow', measure }
+export const growth: ServerMeasurement = { name: 'growth', title: 'What an operation costs as rows and load grow', measure }
 
 async function measure (settings: Settings): Promise<Outcome> {
   setMaxListeners(50) // as many processes

@@ -17,7 +17,7 @@ import { httpOn } from './http/index.ts'
 import type { Effort, Measurement, Outcome } from './measure/measurement.ts'
 import { describeMachine, formatOutcome } from './measure/report.ts'
 import { operationsOn } from './operations/index.ts'
-import type { PostgresMeasurement, Settings } from './postgres/measurement.ts'
+import type { ServerMeasurement, Settings } from './measure/settings.ts'
 import { mixed } from './postgres/mixed.ts'
 import { rtt } from './postgres/rtt.ts'
 import { Servers } from './postgres/servers.ts'
@@ -33,7 +33,7 @@ const ROWS = { full: 100_000, short: 20_000, tiny: 2_000 }
 const TABLE_ROWS = { full: 2_000_000, short: 200_000, tiny: 5_000 }
 
 /** By the names of `--only`, in the order in which they are measured. */
-const parts: Readonly<Record<string, readonly PostgresMeasurement[]>> = {
+const parts: Readonly<Record<string, readonly ServerMeasurement[]>> = {
   sqlite: [operationsOn('sqlite')],
   postgres: [operationsOn('postgres')],
   http: [httpOn('sqlite', 'http-sqlite'), httpOn('postgres', 'http-postgres')],
@@ -99,7 +99,7 @@ async function main (): Promise<void> {
   if (wrong.length > 0) process.exitCode = 1
 }
 
-async function measurePart ({ name, title, measure }: PostgresMeasurement): Promise<Part> {
+async function measurePart ({ name, title, measure }: ServerMeasurement): Promise<Part> {
   console.log(`\n${name}: ${title}\n`)
   const startedAt = performance.now()
   const folder = mkdtempSync(join(scratch, `${name}-`))
@@ -131,7 +131,7 @@ async function write (run: Run): Promise<void> {
 }
 
 /** Measured on the large table, which is made once and kept. */
-function onTable (measurement: Measurement, name: string): PostgresMeasurement {
+function onTable (measurement: Measurement, name: string): ServerMeasurement {
   return {
     name,
     title: measurement.title,

@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util'
 import { formatCount, formatSeconds } from '../scripts/terminal.ts'
 import { bridge } from './http/bridge.ts'
 import { httpOn } from './http/index.ts'
-import type { PostgresMeasurement, Settings } from './postgres/measurement.ts'
+import type { ServerMeasurement, Settings } from './measure/settings.ts'
 import { point } from './postgres/point.ts'
 import { mixed } from './postgres/mixed.ts'
 import { rtt } from './postgres/rtt.ts'
@@ -22,7 +22,7 @@ import { writes } from './postgres/writes.ts'
 import { isGood, type Effort, type Outcome } from './measure/measurement.ts'
 import { describeMachine, formatOutcome } from './measure/report.ts'
 
-const measurements: readonly PostgresMeasurement[] = [point, httpOn('postgres', 'http'), rtt, mixed, bridge, writes]
+const measurements: readonly ServerMeasurement[] = [point, httpOn('postgres', 'http'), rtt, mixed, bridge, writes]
 
 const { values } = parseArgs({
   options: {

@@ -10,7 +10,7 @@ import { BRIDGE_NOTIFY, BRIDGE_POLL, OURS, PG_TEXT } from './contenders.ts'
 import { findLoadTool } from './load-tool.ts'
 import { serve, type Served } from './index.ts'
 import { ratioFigure } from '../measure/figures.ts'
-import { sizeFor, type PostgresMeasurement, type Settings } from '../postgres/measurement.ts'
+import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { runRounds, seenBy } from '../measure/rounds.ts'
 import { WebServer } from './web-server.ts'
 
@@ -24,7 +24,7 @@ const names = { full: [BRIDGE_POLL, BRIDGE_NOTIFY, PG_TEXT, OURS], short: [BRIDG
 
 type Seen = ReadonlyMap<string, Served[]>
 
-export const bridge: PostgresMeasurement = { name: 'bridge', title: 'A read over HTTP, against a synchronous bridge', measure }
+export const bridge: ServerMeasurement = { name: 'bridge', title: 'A read over HTTP, against a synchronous bridge', measure }
 
 async function measure (settings: Settings): Promise<Outcome> {
   const { rounds, seconds } = sizeFor(settings, sizes)

@@ -14,7 +14,7 @@ import { formatNumber } from '../measure/report.ts'
 import { runRounds, seenBy } from '../measure/rounds.ts'
 import { median } from '../measure/statistics.ts'
 import { newTarget } from '../operations/databases.ts'
-import { sizeFor, type PostgresMeasurement, type Settings } from '../postgres/measurement.ts'
+import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import type { HttpContender } from './contender.ts'
 import { HELLO, httpContenders, OURS, OURS_NOT_AWAITED, OURS_READ_TX, PG_NAMED, PG_TEXT } from './contenders.ts'
 import { findLoadTool, type LoadTool } from './load-tool.ts'
@@ -46,7 +46,7 @@ export interface Served {
 
 type Seen = ReadonlyMap<string, Served[]>
 
-export const httpOn = (engine: EngineName, name: string): PostgresMeasurement => ({
+export const httpOn = (engine: EngineName, name: string): ServerMeasurement => ({
   name,
   title: `Fastify on ${titles[engine]} with each library, ${CONNECTIONS} connections`,
   measure: async settings => await measure(engine, settings)

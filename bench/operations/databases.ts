@@ -3,7 +3,7 @@ import { copyFileSync, existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { EngineName } from '../../plugins/db/types.ts'
 import { makeFile } from '../contenders/data.ts'
-import type { Settings } from '../postgres/measurement.ts'
+import type { Settings } from '../measure/settings.ts'
 
 let copies = 0
 

@@ -13,7 +13,7 @@ import type { Chart, Figure, Outcome, Table } from '../measure/measurement.ts'
 import { formatNumber } from '../measure/report.ts'
 import { runRounds, seenBy } from '../measure/rounds.ts'
 import { median, ratios } from '../measure/statistics.ts'
-import { sizeFor, type PostgresMeasurement, type Settings } from '../postgres/measurement.ts'
+import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { Competitor } from './competitor.ts'
 import { newTarget } from './databases.ts'
 import type { Speed } from './process.ts'
@@ -33,7 +33,7 @@ const engineTitles: Readonly<Record<EngineName, string>> = { sqlite: 'SQLite', p
 /** What was seen of one operation, by the number in flight. */
 type Seen = ReadonlyMap<number, ReadonlyMap<string, Speed[]>>
 
-export const operationsOn = (engine: EngineName): PostgresMeasurement => ({
+export const operationsOn = (engine: EngineName): ServerMeasurement => ({
   name: engine,
   title: `${engineTitles[engine]}: four operations, with everybody`,
   measure: async settings => await measure(engine, settings)

@@ -10,7 +10,7 @@ import { median } from '../measure/statistics.ts'
 import { closeAll, CONNECTIONS, openOurs, openPool, openPostgresJs, OURS, type Client } from './clients.ts'
 import { loadFor } from './load.ts'
 import { ratioFigure } from '../measure/figures.ts'
-import { sizeFor, type Settings } from './measurement.ts'
+import { sizeFor, type Settings } from '../measure/settings.ts'
 import { runRoundsAndClose, seenBy } from '../measure/rounds.ts'
 import { ask } from './servers.ts'
 

@@ -14,7 +14,7 @@ import { closeAll, CONNECTIONS, openOurs, openPipelined, openPool, OURS, type Cl
 import type { Item } from '../contenders/data.ts'
 import { SLOW_MS } from './data.ts'
 import { ratioFigure } from '../measure/figures.ts'
-import { sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
+import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { runOpenLoop, type Arrival } from './open-loop.ts'
 import { runRounds, seenBy } from '../measure/rounds.ts'
 
@@ -49,7 +49,7 @@ interface Seen { readonly percentiles: readonly number[], readonly cores: number
 
 interface Measured { readonly mix: Mix, readonly seen: ReadonlyMap<string, Seen[]> }
 
-export const mixed: PostgresMeasurement = { name: 'mixed', title: `Fast statements beside some that take ${SLOW_MS} ms`, measure }
+export const mixed: ServerMeasurement = { name: 'mixed', title: `Fast statements beside some that take ${SLOW_MS} ms`, measure }
 
 async function measure (settings: Settings): Promise<Outcome> {
   const { rounds, seconds } = sizeFor(settings, sizes)

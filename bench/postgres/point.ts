@@ -13,7 +13,7 @@ import { RANGE, type Item } from '../contenders/data.ts'
 import { measureErrors } from './errors.ts'
 import { formatSpeed, loadFor, type Speed } from './load.ts'
 import { medianFigure, ratioFigure } from '../measure/figures.ts'
-import { sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
+import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { isPgbenchInstalled, runPgbench } from './pgbench.ts'
 import { runRounds, seenBy } from '../measure/rounds.ts'
 
@@ -28,7 +28,7 @@ const PGBENCH = 'pgbench, 32 a pipeline'
 
 type Speeds = ReadonlyMap<string, Speed[]>
 
-export const point: PostgresMeasurement = { name: 'point', title: 'A row by its primary key', measure }
+export const point: ServerMeasurement = { name: 'point', title: 'A row by its primary key', measure }
 
 async function measure (settings: Settings): Promise<Outcome> {
   const url = await settings.servers.database()

@@ -14,7 +14,7 @@ import { ACCOUNTS, audit } from '../contenders/data.ts'
 import type { DelayJob } from './delay-proxy.ts'
 import { loadFor } from './load.ts'
 import { medianFigure, ratioFigure } from '../measure/figures.ts'
-import { sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
+import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { runRoundsAndClose, seenBy } from '../measure/rounds.ts'
 import type { Sync } from './servers.ts'
 import { AWAITED, LAST, NOT_AWAITED, openTransferrers, TRANSACT, type Transferrer } from './transfers.ts'
@@ -43,7 +43,7 @@ interface Seen { readonly perSecond: number, readonly p50: number }
 
 interface Measured { readonly place: Place, readonly seen: ReadonlyMap<string, Seen[]>, readonly addedMs: readonly number[], readonly problems: readonly string[] }
 
-export const rtt: PostgresMeasurement = { name: 'rtt', title: 'Transactions of three statements, and round trips', measure }
+export const rtt: ServerMeasurement = { name: 'rtt', title: 'Transactions of three statements, and round trips', measure }
 
 async function measure (settings: Settings): Promise<Outcome> {
   const measured: Measured[] = []

@@ -7,7 +7,7 @@ import { closeAll, openOurs, openPipelined, openPool, openPostgresJs, OURS } fro
 import { ACCOUNTS } from '../contenders/data.ts'
 import { formatSpeed, loadFor, type Speed } from './load.ts'
 import { ratioFigure } from '../measure/figures.ts'
-import { sizeFor, type PostgresMeasurement, type Settings } from './measurement.ts'
+import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { runRoundsAndClose, seenBy } from '../measure/rounds.ts'
 import { ask, type Sync } from './servers.ts'
 
@@ -22,7 +22,7 @@ const syncs: readonly Sync[] = ['off', 'on']
 
 type Speeds = ReadonlyMap<string, Speed[]>
 
-export const writes: PostgresMeasurement = { name: 'writes', title: 'Single statements that write', measure }
+export const writes: ServerMeasurement = { name: 'writes', title: 'Single statements that write', measure }
 
 async function measure (settings: Settings): Promise<Outcome> {
   const problems: string[] = []

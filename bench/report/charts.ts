@@ -14,14 +14,23 @@ const OUR_COLOUR = '#2a7f62'
 const OTHERS = '#9aa5b1'
 
 /** The names of the files in `folder`. */
-export async function drawCharts ({ parts }: Run, folder: string): Promise<string[]> {
-  const drawn: string[] = []
-  for (const { name, svg, charts = [] } of parts) {
-    if (svg !== undefined) drawn.push(write(folder, name, svg))
-    if (charts.length > 0 && !isInstalled('vega-lite')) console.error('vega-lite: not installed, so nothing is drawn (npm run bench:setup)')
-    else for (const chart of charts) drawn.push(write(folder, chart.name, await draw(chart)))
-  }
+export async function drawCharts (run: Run, folder: string): Promise<string[]> {
+  const drawn = run.parts.flatMap(({ name, svg }) => svg === undefined ? [] : [write(folder, name, svg)])
+  const charts = [...summaryOf(run), ...run.parts.flatMap(part => part.charts ?? [])]
+  if (charts.length > 0 && !isInstalled('vega-lite')) console.error('vega-lite: not installed, so no charts are drawn (npm run bench:setup)')
+  else for (const chart of charts) drawn.push(write(folder, chart.name, await draw(chart)))
   return drawn
+}
+
+/** Of both engines what is asked most often, if both were measured. */
+function summaryOf ({ parts }: Run): Chart[] {
+  const points = (name: string, title: string): Chart['points'] => {
+    const all = parts.find(part => part.name === name)?.charts?.[0]?.points ?? []
+    return all.filter(({ panel }) => panel === all[0]?.panel).map(point => ({ ...point, panel: `${title}: ${point.panel}` }))
+  }
+  const [sqlite, postgres] = [points('sqlite', 'SQLite'), points('postgres', 'PostgreSQL')]
+  if (sqlite.length === 0 || postgres.length === 0) return []
+  return [{ name: 'summary', title: '32 in flight; longer is better', kind: 'bars', y: 'a second', points: [...sqlite, ...postgres] }]
 }
 
 function write (folder: string, name: string, svg: string): string {
@@ -43,12 +52,13 @@ const common = { $schema: 'https://vega.github.io/schema/vega-lite/v6.json', bac
 /** A field for each panel, the longest bar first. */
 function barsOf ({ title, y, points }: Chart): object {
   const panels = [...new Set(points.map(({ panel }) => panel))]
+  const inOrder = (name: string): Chart['points'] => points.filter(({ panel }) => panel === name).toSorted((a, b) => b.y - a.y)
   const panelOf = (panel: string): object => ({
     title: { text: panel, fontSize: 12 },
     width: 320,
     height: { step: 18 },
-    data: { values: points.filter(point => point.panel === panel) },
-    encoding: { y: { field: 'series', type: 'nominal', sort: '-x', title: null, axis: { labelLimit: 240 } }, x: { field: 'y', type: 'quantitative', title: y } },
+    data: { values: inOrder(panel) },
+    encoding: { y: { field: 'series', type: 'nominal', sort: inOrder(panel).map(({ series }) => series), title: null, axis: { labelLimit: 240 } }, x: { field: 'y', type: 'quantitative', title: y } },
     layer: [
       { mark: 'bar', encoding: { color: { condition: { test: `indexof(datum.series, '${OURS}') === 0`, value: OUR_COLOUR }, value: OTHERS } } },
       { mark: { type: 'text', align: 'left', dx: 3, fontSize: 10 }, encoding: { text: { field: 'y', type: 'quantitative', format: ',' } } }

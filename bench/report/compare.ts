@@ -1,5 +1,5 @@
 /** The ratios of two runs, by their names. What stands for a tail (p99) is one as well. */
-import type { Run } from './run.ts'
+import type { Agreement, Run } from './run.ts'
 
 export interface Pair {
   readonly name: string
@@ -16,6 +16,12 @@ export function compareRuns (one: Run, other: Run): { pairs: Pair[], alone: stri
     return second === undefined ? [] : [{ name, one: value, other: second, percent: (Math.max(value, second) / Math.min(value, second) - 1) * 100 }]
   })
   return { pairs, alone: [...[...a.keys()].filter(name => !b.has(name)), ...[...b.keys()].filter(name => !a.has(name))] }
+}
+
+export function agreementOf (one: Run, other: Run): Agreement {
+  const { pairs } = compareRuns(one, other)
+  const within = (most: number): number => pairs.filter(({ percent }) => percent <= most).length
+  return { ratios: pairs.length, within20: within(20), within50: within(50) }
 }
 
 function ratiosOf ({ parts }: Run): Map<string, number> {

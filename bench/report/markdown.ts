@@ -43,7 +43,7 @@ npm run bench:compare -- data/bench/bench.json docs/benchmarks.json
 - Client, server and load share ${machine.processors?.split(' ')[0] ?? 'a few'} processors. On machines of their own PostgreSQL is faster, a network is in between, and a client that needs less of its processor gains more.
 - The rows fit into memory. Disks are measured only where it says so.
 - Libraries do more than this: types, migrations, relations. Who needs them will not choose by microseconds.
-- Two cores have noise: \`npm run bench:compare\` says how far two runs agree.
+- Machines have noise. ${tellAgreement(run)}
 
 ## This run
 
@@ -55,6 +55,12 @@ ${parts.map(({ name, title }) => `| [${name}](#${anchorOf(title)}) | ${title} |`
 
 ${parts.map(formatPart).join('\n\n')}
 `
+}
+
+function tellAgreement ({ agreement }: Run): string {
+  if (agreement === undefined) return '`npm run bench:compare` says how far two runs agree.'
+  const { ratios, within20, within50 } = agreement
+  return `Two runs of this code on this machine, one after the other, were within 20 % of each other for ${within20} of ${ratios} ratios, and within 50 % for ${within50} (\`npm run bench:compare\`). So a ratio of 1.2 says little; one of 3 does.`
 }
 
 function formatPart ({ name, title, tables = [], figures, charts = [], notes, problems, seconds }: Part): string {

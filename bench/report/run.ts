@@ -16,7 +16,11 @@ export interface Run {
   readonly effort: Effort
   readonly seconds: number
   readonly parts: readonly Part[]
+  /** With another run of the same code on the same machine, if there was one: how many of the ratios were within 20 and within 50 %. */
+  readonly agreement?: Agreement
 }
+
+export interface Agreement { readonly ratios: number, readonly within20: number, readonly within50: number }
 
 /** Throws if the file is something else. */
 export function readRun (path: string): Run {

@@ -1,6 +1,6 @@
-/** What a measurement on PostgreSQL is given: how long it may take, and the servers. What it answers is as for SQLite (../measure/measurement.ts). */
-import type { Effort, Measurement } from '../measure/measurement.ts'
-import type { Servers } from './servers.ts'
+/** What a measurement of `npm run bench` and `npm run bench:postgres` is given: how long it may take, and servers if it wants any. What it answers: measurement.ts. */
+import type { Servers } from '../postgres/servers.ts'
+import type { Effort, Measurement } from './measurement.ts'
 
 export interface Settings {
   readonly effort: Effort
@@ -13,7 +13,7 @@ export interface Settings {
   readonly scratch: string
 }
 
-export type PostgresMeasurement = Measurement<Settings>
+export type ServerMeasurement = Measurement<Settings>
 
 export interface Size { readonly rounds: number, readonly seconds: number }
 
