@@ -1,4 +1,4 @@
-/** The app that the README builds from an empty folder: its files as they stand there, its tests, its server and its requests, on both engines. */
+/** The app that the README builds from an empty folder: its files as they stand there, its tests, its server and its requests, on both engines; and its way from one to the other. */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -42,3 +42,17 @@ for (const engine of engines) {
     t.strictSame(await ask('GET', '/accounts'), [{ name: 'ann', balance: 70 }, { name: 'bob', balance: 30 }])
   })
 }
+
+void t.test('its rows move to PostgreSQL by the program of docs/moving-to-postgres.md', { timeout: 60_000 }, async t => {
+  const project = followReadme(t)
+  const guide = findFences('guide', readFileSync(new URL('docs/moving-to-postgres.md', root), 'utf8'))
+  writeFileSync(join(project, 'copy.ts'), guide.find(({ file }) => file === 'copy.ts')?.code ?? '')
+  const [from, to] = [await freshUrl(t, 'sqlite'), await freshUrl(t, 'postgres')]
+  const sqlite = await startServer(t, project, ['server.ts'], { DATABASE_URL: from })
+  await sqlite.ask('POST', '/transfers', { from: 'ann', to: 'bob', amount: 30 })
+  await sqlite.stop()
+  const { code, output } = await waitFor(start(process.execPath, ['copy.ts', from, to], { cwd: project, env: { PATH: process.env.PATH } }))
+  t.equal(code, 0, output)
+  const postgres = await startServer(t, project, ['server.ts'], { DATABASE_URL: to })
+  t.strictSame(await postgres.ask('GET', '/accounts'), [{ name: 'ann', balance: 70 }, { name: 'bob', balance: 30 }])
+})
