@@ -80,11 +80,19 @@ void t.test('R14: 50 times the same text that cannot be prepared: each gets the 
   t.strictSame(await fifty(), fill(0))
 })
 
-/** Reads until there is a second lane. */
+/**
+ * Reads until there is a second lane. On a busy machine a read may take so long that it leaves the lane for a while, and then those beside it wait for connections; nobody must
+ * have waited for ten seconds when the second lane is opened, so in between it is read by one alone.
+ */
 async function openSecondLane (db: Database): Promise<void> {
-  const read = db.prepare('SELECT count(*) AS n FROM generate_series(1, 500)')
-  await learn(db, read.sql)
-  for (let i = 0; i < 2000 && db.status().queues.lanes?.used !== 2; i++) await Promise.all(Array.from({ length: 200 }, async () => await read.get()))
+  const read = db.prepare('SELECT count(*) AS n FROM generate_series(1, 200)')
+  const isThere = (): boolean => db.status().queues.lanes?.used === 2
+  for (let attempt = 0; attempt < 8 && !isThere(); attempt++) {
+    const calmAt = performance.now() + (attempt === 0 ? 0 : 10_500)
+    while (performance.now() < calmAt) await read.get()
+    await learn(db, read.sql)
+    for (let i = 0; i < 50 && !isThere(); i++) await Promise.all(Array.from({ length: 200 }, async () => await read.get()))
+  }
 }
 
 void t.test('a second lane that is idle gives its place to whoever wants it', async t => {
