@@ -6,8 +6,9 @@
  */
 import { setMaxListeners } from 'node:events'
 import type { EngineName } from '../plugins/db/types.ts'
-import type { Operation } from './contenders/contender.ts'
+import { engineTitles, type Operation } from './contenders/contender.ts'
 import { entrants } from './contenders/index.ts'
+import { RAW } from './contenders/sqlite-drivers.ts'
 import { OURS } from './contenders/tandem.ts'
 import { HELLO, httpContenders, PG_TEXT } from './http/contenders.ts'
 import { serve, type Served } from './http/index.ts'
@@ -35,7 +36,6 @@ const loads = { full: [1, 10, 100, 1000], short: [1, 100], tiny: [1, 100] }
 const HTTP_ROUNDS = { full: 3, short: 1, tiny: 1 }
 
 const engines: readonly EngineName[] = ['sqlite', 'postgres']
-const engineTitles: Readonly<Record<EngineName, string>> = { sqlite: 'SQLite', postgres: 'PostgreSQL' }
 
 /** The operations a second of one contender at one size. */
 interface Line { readonly panel: string, readonly name: string, readonly x: number, readonly rates: readonly number[] }
@@ -121,7 +121,7 @@ function panelOf (engine: EngineName, operation: Operation): string {
 
 // --- connections -----------------------------------------------------------------------------------------------------------------
 
-const httpNames: Readonly<Record<EngineName, readonly string[]>> = { sqlite: ['better-sqlite3', OURS], postgres: [PG_TEXT, OURS] }
+const httpNames: Readonly<Record<EngineName, readonly string[]>> = { sqlite: [RAW, OURS], postgres: [PG_TEXT, OURS] }
 
 async function growConnections (settings: Settings, problems: string[]): Promise<Line[]> {
   const tool = await findLoadTool(settings.scratch)

@@ -8,6 +8,9 @@ import type { EngineName } from '../../plugins/db/types.ts'
 
 export const CONNECTIONS = 10
 
+/** As reports name them. */
+export const engineTitles: Readonly<Record<EngineName, string>> = { sqlite: 'SQLite', postgres: 'PostgreSQL' }
+
 export interface Operations {
   /** The row with this id. */
   readonly point: (id: number) => unknown
@@ -35,6 +38,15 @@ export interface Entrant {
   readonly can: readonly Operation[]
   /** `target`: the path of an SQLite file, or the URL of a PostgreSQL database. */
   readonly open: (target: string) => Promise<Contender>
+}
+
+/** For who has one connection and no queue in front of it: none begins before the one before has ended. */
+export function oneByOne (run: (id: number) => Promise<void>): (id: number) => Promise<void> {
+  let last: Promise<void> = Promise.resolve()
+  return async id => {
+    last = last.then(() => run(id))
+    await last
+  }
 }
 
 export type Entrants = Readonly<Record<EngineName, readonly Entrant[]>>

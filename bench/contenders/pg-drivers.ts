@@ -4,9 +4,8 @@ import Fastify from 'fastify'
 import pg from 'pg'
 import { load } from '../packages.ts'
 import { CONNECTIONS, operations, type Entrant } from './contender.ts'
-import { NOTE, numbered, sql } from './data.ts'
+import { NOTE, numbered, RANGE, sql } from './data.ts'
 
-export const POOL_NAMED = 'pg pool, named'
 export const FASTIFY_POSTGRES = '@fastify/postgres'
 
 type Text = keyof typeof sql
@@ -57,7 +56,7 @@ const pool = (name: string, ask: Ask): Entrant => ({
 })
 
 export const poolText = pool('pg pool, text', asText)
-export const poolNamed = pool(POOL_NAMED, asNamed)
+export const poolNamed = pool('pg pool, named', asNamed)
 
 /** One connection, so no transactions beside others. */
 export const pipelined: Entrant = {
@@ -109,7 +108,7 @@ export const postgresJs: Entrant = {
     const db = open(url, { max: CONNECTIONS })
     return {
       point: async id => (await db`SELECT id, a, b, c FROM item WHERE id = ${id}`)[0],
-      list: id => db`SELECT id, a, b, c FROM item WHERE id >= ${id} ORDER BY id LIMIT 100`,
+      list: id => db`SELECT id, a, b, c FROM item WHERE id >= ${id} ORDER BY id LIMIT ${RANGE}`,
       insert: id => db`INSERT INTO note (account, body) VALUES (${id}, ${NOTE})`,
       transfer: id => db.begin(async tag => {
         const [row] = await tag`SELECT id, n FROM account WHERE id = ${id}` as Array<{ n: number }>

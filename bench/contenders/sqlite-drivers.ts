@@ -3,7 +3,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { promisify } from 'node:util'
 import { load } from '../packages.ts'
 import { openRaw } from '../sqlite/raw.ts'
-import { operations, type Entrant } from './contender.ts'
+import { oneByOne, operations, type Entrant } from './contender.ts'
 import { NOTE, sql } from './data.ts'
 
 export const RAW = 'better-sqlite3'
@@ -88,7 +88,6 @@ export const sqlite3: Entrant = {
     const [point, list, insert] = [prepare(sql.point, 'get'), prepare(sql.list, 'all'), prepare(sql.insert, 'run')]
     const [account, add, entry] = [prepare(sql.account, 'get'), prepare(sql.add, 'run'), prepare(sql.entry, 'run')]
     const [begin, commit] = [prepare('BEGIN IMMEDIATE', 'run'), prepare('COMMIT', 'run')]
-    let last: Promise<unknown> = Promise.resolve()
     const transfer = async (id: number): Promise<void> => {
       await begin([])
       const row = await account([id]) as { n: number }
@@ -100,10 +99,7 @@ export const sqlite3: Entrant = {
       point: id => point([id]),
       list: id => list([id]),
       insert: id => insert([id, NOTE]),
-      transfer: async id => {
-        last = last.then(() => transfer(id))
-        await last
-      },
+      transfer: oneByOne(transfer),
       close: () => { db.close(() => {}) }
     }
   }

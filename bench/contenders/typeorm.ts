@@ -1,7 +1,7 @@
 /** TypeORM, with better-sqlite3 (one connection) or with pg. */
 import type { EngineName } from '../../plugins/db/types.ts'
 import { load } from '../packages.ts'
-import { CONNECTIONS, operations, type Entrant } from './contender.ts'
+import { CONNECTIONS, oneByOne, operations, type Entrant } from './contender.ts'
 import { NOTE, RANGE } from './data.ts'
 
 /** What of it is used here. */
@@ -55,13 +55,4 @@ export const typeorm = (engine: EngineName): Entrant => ({
 
 function setSynchronous (db: { pragma: (text: string) => unknown }): void {
   db.pragma('synchronous = NORMAL')
-}
-
-/** So that none begins before the one before has ended. */
-function oneByOne (run: (id: number) => Promise<void>): (id: number) => Promise<void> {
-  let last: Promise<void> = Promise.resolve()
-  return async id => {
-    last = last.then(() => run(id))
-    await last
-  }
 }

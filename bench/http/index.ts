@@ -6,8 +6,10 @@
  * with the entries.
  */
 import type { EngineName } from '../../plugins/db/types.ts'
+import { engineTitles } from '../contenders/contender.ts'
 import { isThere } from '../contenders/index.ts'
 import { audit } from '../contenders/data.ts'
+import { RAW } from '../contenders/sqlite-drivers.ts'
 import { ratioFigure } from '../measure/figures.ts'
 import { boundFor, type Bound, type Chart, type Figure, type Outcome, type Table } from '../measure/measurement.ts'
 import { formatNumber } from '../measure/report.ts'
@@ -28,11 +30,10 @@ const sizes = {
 
 const CONNECTIONS = 64
 
-const titles: Readonly<Record<EngineName, string>> = { sqlite: 'SQLite', postgres: 'PostgreSQL' }
 /** What the others stand against. */
-const bases: Readonly<Record<EngineName, string>> = { sqlite: 'better-sqlite3', postgres: PG_TEXT }
+const bases: Readonly<Record<EngineName, string>> = { sqlite: RAW, postgres: PG_TEXT }
 /** With `--ci`. */
-const shortNames: ReadonlySet<string> = new Set([HELLO, PG_TEXT, 'better-sqlite3', OURS, OURS_NOT_AWAITED])
+const shortNames: ReadonlySet<string> = new Set([HELLO, PG_TEXT, RAW, OURS, OURS_NOT_AWAITED])
 
 export interface Served {
   readonly requests: number
@@ -48,7 +49,7 @@ type Seen = ReadonlyMap<string, Served[]>
 
 export const httpOn = (engine: EngineName, name: string): ServerMeasurement => ({
   name,
-  title: `Fastify on ${titles[engine]} with each library, ${CONNECTIONS} connections`,
+  title: `Fastify on ${engineTitles[engine]} with each library, ${CONNECTIONS} connections`,
   measure: async settings => await measure(engine, settings)
 })
 
@@ -176,7 +177,7 @@ function chartOf (engine: EngineName, reads: Seen, moves: Seen): Chart {
   const bars = (panel: string, seen: Seen): Chart['points'] => [...seen.keys()].map(name => ({ panel, series: name, y: Math.round(median(ratesOf(seen, name))) }))
   return {
     name: `http-${engine}`,
-    title: `Fastify on ${titles[engine]}, ${CONNECTIONS} connections; longer is better`,
+    title: `Fastify on ${engineTitles[engine]}, ${CONNECTIONS} connections; longer is better`,
     kind: 'bars',
     y: 'requests a second',
     points: [...bars('one read', reads), ...bars('a transaction of three statements', moves)]

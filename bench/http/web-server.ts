@@ -43,7 +43,7 @@ export class WebServer {
     return problems
   }
 
-  /** What is wrong with the answers to its transactions; what they did, `auditTransfers` sees. */
+  /** What is wrong with the answers to its transactions; what they did, `audit` sees. */
   async checkMoves (): Promise<string[]> {
     const problems: string[] = []
     for (let i = 0; i < CHECKED; i++) {

@@ -5,7 +5,7 @@
  * missing. In between, closed loops in interleaved rounds; × is the median of what was measured in the same rounds.
  */
 import type { EngineName } from '../../plugins/db/types.ts'
-import { operations, type Entrant, type Operation } from '../contenders/contender.ts'
+import { engineTitles, operations, type Entrant, type Operation } from '../contenders/contender.ts'
 import { entrants, isThere } from '../contenders/index.ts'
 import { OURS } from '../contenders/tandem.ts'
 import { ratioFigure } from '../measure/figures.ts'
@@ -27,8 +27,6 @@ const sizes = {
 const depths = { full: [1, 32, 256], short: [32], tiny: [1, 32] }
 
 export const titles: Readonly<Record<Operation, string>> = { point: 'a row by its key', list: 'a list of 100 rows', insert: 'an insert', transfer: 'a transaction of three statements' }
-
-const engineTitles: Readonly<Record<EngineName, string>> = { sqlite: 'SQLite', postgres: 'PostgreSQL' }
 
 /** What was seen of one operation, by the number in flight. */
 type Seen = ReadonlyMap<number, ReadonlyMap<string, Speed[]>>

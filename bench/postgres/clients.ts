@@ -5,11 +5,10 @@
  */
 import pg from 'pg'
 import type { Database, Statement } from '../../plugins/db/types.ts'
+import { CONNECTIONS } from '../contenders/contender.ts'
 import { isInstalled, load } from '../packages.ts'
 import { openAt } from '../sqlite/tandem.ts'
 import { sql, type StatementName } from './data.ts'
-
-export const CONNECTIONS = 10
 
 export interface Client {
   readonly name: string

@@ -9,7 +9,8 @@ import Fastify from 'fastify'
 import type { Transaction } from '../../plugins/db/types.ts'
 import { asNamed, asText, transferBy } from '../contenders/pg-drivers.ts'
 import { prepareTransfer, transferAwaited, transferNotAwaited, type TransferStatements } from '../contenders/tandem.ts'
-import { CONNECTIONS, openDb } from './clients.ts'
+import { CONNECTIONS } from '../contenders/contender.ts'
+import { openDb } from './clients.ts'
 
 export interface Transferrer {
   readonly name: string
