@@ -17,7 +17,7 @@ import { checkLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
 import type { Connection, Limits, Method, Params, Query, Row, Script } from '../types.ts'
 import { toOurError } from './errors.ts'
-import { isInterrupted, type Inline } from './inline.ts'
+import { Interrupted, type Inline } from './inline.ts'
 import { Outgoing, type Notification } from './listening.ts'
 import { retryBusy } from './retry.ts'
 import { refuseSession } from './session.ts'
@@ -138,13 +138,13 @@ export class SqliteConnection implements Connection {
       if (thread !== undefined) return await this.#apart(thread, method, query, values, limits)
     }
     const isFirst = this.#statements++ === 0
-    const insist = (): unknown => this.#insist(place, query.sql, () => place.insist(method, query.text, values, limits))
+    const insist = (): unknown => this.#insist(query.sql, () => place.insist(method, query.text, values, limits))
     if (!mayMove && !prepared.statement.readonly) return insist()
     try {
       return place.tryOut(method, prepared, values, limits)
     } catch (error) {
       if (isFirst) this.#statements = 0 // it has done nothing, and may be tried again
-      if (!isInterrupted(error)) throw error
+      if (!(error instanceof Interrupted)) throw error
       this.#home.placement.overran(cost)
       const thread = mayMove ? await this.#move(place, limits, query.sql) : undefined
       if (thread !== undefined) return await this.#apart(thread, method, query, values, limits)
@@ -153,12 +153,12 @@ export class SqliteConnection implements Connection {
   }
 
   /** Runs it here, whatever it takes. */
-  #insist<T> (place: Inline, sql: string, task: () => T): T {
+  #insist<T> (sql: string, task: () => T): T {
     const startedAt = performance.now()
     try {
       return task()
     } catch (error) {
-      if (!isInterrupted(error) || !place.wasForMemory()) throw error
+      if (!(error instanceof Interrupted) || error.reason !== 'memory') throw error
       publishMemory({ what: 'ended', sql })
       throw databaseError('memory', sql, { cause: error })
     } finally {
@@ -224,7 +224,7 @@ export class SqliteConnection implements Connection {
       this.#statements++
       const place = this.#place
       if (place instanceof Thread) await this.#whole(place, script.sql, limits, async () => { await place.exec(script.sql, limits) })
-      else if (!isFirst) this.#insist(place, script.sql, () => { place.insistOnScript(script.sql, limits) })
+      else if (!isFirst) this.#insist(script.sql, () => { place.insistOnScript(script.sql, limits) })
       else await this.#tryScript(place, script.sql, limits)
     })
   }
@@ -234,7 +234,7 @@ export class SqliteConnection implements Connection {
       place.tryScript(sql, limits)
     } catch (error) {
       this.#statements = 0 // it has done nothing, and may be tried again
-      if (!isInterrupted(error)) throw error
+      if (!(error instanceof Interrupted)) throw error
       const thread = await this.#move(place, limits, sql)
       this.#statements++
       if (thread !== undefined) await this.#whole(thread, sql, limits, async () => { await thread.exec(sql, limits) })

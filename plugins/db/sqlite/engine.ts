@@ -18,7 +18,7 @@ import type { Activity, BackupOptions, BackupResult, BeginOptions, ChannelEvent,
 import { abandon, expectedBytes, partialPathOf, watchBackup } from './backup.ts'
 import { bind, SqliteConnection, type Home } from './connection.ts'
 import { toOurError } from './errors.ts'
-import { Inline, isInterrupted } from './inline.ts'
+import { Inline, Interrupted } from './inline.ts'
 import { Listening, type Notification } from './listening.ts'
 import { Maintenance } from './maintenance.ts'
 import { resolveFile, warnOfFile, type SqliteSettings } from './open.ts'
@@ -148,7 +148,7 @@ class SqliteEngine implements Engine, Home {
         cost.shortRuns++
         return result
       } catch (error) {
-        if (!isInterrupted(error)) throw error
+        if (!(error instanceof Interrupted)) throw error
         if (tries === 1 && this.placement.mayTryAgain(cost)) continue
         this.placement.overran(cost)
         return OVERRAN

@@ -9,6 +9,7 @@ import { checkLimits } from '../scope.ts'
 import type { Limits, Method, Row } from '../types.ts'
 import { codeOf } from './errors.ts'
 import type { Handle, Prepared, Rows } from './handle.ts'
+import type { StopReason } from './watchdog.ts'
 
 /** Rows that a cursor fetches at once. */
 const FETCH_ROWS = 100
@@ -38,10 +39,10 @@ export class Inline {
     return this.handle.inTransaction
   }
 
-  /** Under the budget. What it interrupts has changed nothing, or has undone its transaction: see `isInterrupted`. */
+  /** Under the budget. Throws `Interrupted` when that was not enough: it has changed nothing then, or has undone its transaction. */
   tryOut (method: Method, prepared: Prepared, values: readonly unknown[], limits: Limits, now?: number): unknown {
     this.#allow(this.#budget(limits, now))
-    const answer = this.handle.run(method, prepared, values)
+    const answer = this.#watched(() => this.handle.run(method, prepared, values))
     if (method === 'all' && prepared.statement.readonly) this.#checkResult(answer as Row[])
     return answer
   }
@@ -54,12 +55,15 @@ export class Inline {
   /** Under the deadline alone. */
   insist (method: Method, text: string, values: readonly unknown[], limits: Limits): unknown {
     this.#allow(remaining(limits))
-    return method === 'all' ? this.#all(text, values) : this.handle.execute(method, text, values)
+    return this.#watched(() => method === 'all' ? this.#all(text, values) : this.handle.execute(method, text, values))
   }
 
-  /** True if what was interrupted last was so because the process has too much memory. */
-  wasForMemory (): boolean {
-    return this.handle.watchdog?.end() === 'memory'
+  #watched<T> (task: () => T): T {
+    try {
+      return task()
+    } catch (error) {
+      throw interruptedOr(error, this.handle.watchdog?.end())
+    }
   }
 
   /** What nobody stops may have any number of rows. */
@@ -94,7 +98,7 @@ export class Inline {
     try {
       this.handle.execute('run', sql, [])
     } catch (error) {
-      if (!isInterrupted(error)) throw error
+      if (codeOf(error) !== 'SQLITE_INTERRUPT') throw error
       this.#allow(0)
       this.handle.execute('run', sql, [])
     }
@@ -113,11 +117,8 @@ export class Inline {
     const { watchdog } = this.handle
     this.#allow(ms)
     watchdog?.begin(++this.#operation, ms)
-    try {
-      this.handle.exec(sql)
-    } finally {
-      watchdog?.end()
-    }
+    this.#watched(() => { this.handle.exec(sql) })
+    watchdog?.end()
   }
 
   /** The rows of a cursor; the event loop gets its turn between batches. */
@@ -167,8 +168,19 @@ function remaining ({ deadline }: Limits): number {
   return ms < 1000 ? ms : Math.ceil(ms / 1000) * 1000
 }
 
-/** ALTER TABLE tells it as an error in the schema that it was reading. */
-export function isInterrupted (error: unknown): boolean {
+/** SQLite ended the statement because the watchdog told it to; its cause is the driver's error. */
+export class Interrupted extends Error {
+  readonly code = 'SQLITE_INTERRUPT'
+  readonly reason: StopReason | undefined
+
+  constructor (reason: StopReason | undefined, cause: unknown) {
+    super('interrupted', { cause })
+    this.reason = reason
+  }
+}
+
+/** The watchdog knows best: what ALTER TABLE was reading when it was interrupted fails as an error in the schema, or as a "logic error". */
+function interruptedOr (error: unknown, stopped: StopReason | undefined): unknown {
   const code = codeOf(error)
-  return code === 'SQLITE_INTERRUPT' || (code === 'SQLITE_ERROR' && /^error in .*: interrupted$/s.test((error as Error).message))
+  return code === 'SQLITE_INTERRUPT' || (code === 'SQLITE_ERROR' && stopped !== undefined) ? new Interrupted(stopped, error) : error
 }
