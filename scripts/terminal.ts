@@ -34,6 +34,7 @@ export class Progress {
   readonly #startedAt: number
   #drawnAt: number
   #isDrawn = false
+  #done = 0
   /** What was done when, the oldest first. */
   #samples: Array<{ at: number, done: number }>
 
@@ -47,9 +48,11 @@ export class Progress {
     this.#samples = [{ at: this.#startedAt, done: 0 }]
   }
 
-  /** `label`: what is being done now, such as a table's name. Cheap enough to be called for every batch. */
+  /** `label`: what is being done now, such as a table's name. Less than before begins a count of something else. Cheap enough to be called for every batch. */
   update (done: number, total: number, label = ''): void {
     const now = this.#clock()
+    if (done < this.#done) this.#samples = [{ at: now, done }]
+    this.#done = done
     if (now - this.#drawnAt < (this.#stream.isTTY === true ? REDRAW_MS : LINE_MS)) return
     this.#drawnAt = now
     this.#samples.push({ at: now, done })

@@ -41,6 +41,15 @@ void t.test('the rate and the time left are those of the last seconds, not of th
   t.match(stream.written.at(-1), / 10 rows\/s/)
 })
 
+void t.test('what begins anew has a rate of its own', async t => {
+  let now = 0
+  const stream = collect(true)
+  const progress = new Progress({ unit: 'groups', stream, clock: () => now })
+  for (; now <= 5000; now += 1000) progress.update(now, 5000, 'filling')
+  for (let done = 0; done < 20; now += 1000) progress.update(done += 10, 200, 'comparing')
+  t.match(stream.written.at(-1), /20 of 200 groups {2}10 groups\/s {2}18s left {2}comparing/)
+})
+
 void t.test('a line is never longer than the terminal is wide', async t => {
   const stream = collect(true, 40)
   new Progress({ unit: 'rows', stream, clock: () => 0 }).update(1, 2, 'a long label')
