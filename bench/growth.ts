@@ -6,7 +6,7 @@
  */
 import { setMaxListeners } from 'node:events'
 import type { EngineName } from '../plugins/db/types.ts'
-import { engineTitles, type Operation } from './contenders/contender.ts'
+import { engineTitles, operations, type Operation } from './contenders/contender.ts'
 import { entrants } from './contenders/index.ts'
 import { RAW } from './contenders/sqlite-drivers.ts'
 import { OURS } from './contenders/tandem.ts'
@@ -14,26 +14,25 @@ import { HELLO, httpContenders, PG_TEXT } from './http/contenders.ts'
 import { serve, type Served } from './http/index.ts'
 import { findLoadTool } from './http/load-tool.ts'
 import { WebServer } from './http/web-server.ts'
-import { ratioFigure } from './measure/figures.ts'
+import { rateFigure } from './measure/figures.ts'
 import type { Chart, Figure, Outcome, Table } from './measure/measurement.ts'
 import { formatNumber } from './measure/report.ts'
 import { runRounds, seenBy } from './measure/rounds.ts'
-import { median } from './measure/statistics.ts'
+import { bestQuarter } from './measure/statistics.ts'
 import { Competitor } from './operations/competitor.ts'
 import { newTarget } from './operations/databases.ts'
 import { ratesOf, titles } from './operations/index.ts'
-import type { Speed } from './operations/process.ts'
 import { sizeFor, type ServerMeasurement, type Settings } from './measure/settings.ts'
 
 const sizes = {
-  full: { rounds: 9, seconds: 0.12 },
+  full: { rounds: 18, seconds: 0.06 },
   short: { rounds: 2, seconds: 0.1 },
   tiny: { rounds: 1, seconds: 0.01 }
 }
 
 const rowCounts = { full: [1e4, 1e5, 1e6, 1e7], short: [1e4, 1e5], tiny: [1e3, 1e4] }
 const loads = { full: [1, 10, 100, 1000], short: [1, 100], tiny: [1, 100] }
-const HTTP_ROUNDS = { full: 3, short: 1, tiny: 1 }
+const HTTP_ROUNDS = { full: 5, short: 1, tiny: 1 }
 
 const engines: readonly EngineName[] = ['sqlite', 'postgres']
 
@@ -79,12 +78,8 @@ async function growRows (engine: EngineName, settings: Settings, problems: strin
   const all: Sized[] = []
   try {
     for (const rows of rowCounts[settings.effort]) all.push(...await start(engine, rows, settings))
-    const lines: Line[] = []
-    for (const operation of ['point', 'list', 'insert', 'transfer'] as const) {
-      const turns = all.map(({ rows, competitor }) => ({ name: `${competitor.name} at ${rows}`, turn: { operation, inFlight: 32 }, competitor }))
-      const seen = await race(turns, settings, `${engineTitles[engine]}, rows: ${operation}`)
-      lines.push(...all.map(({ rows, competitor: { name } }) => ({ panel: panelOf(engine, operation), name, x: rows, rates: ratesOf(seen, `${name} at ${rows}`) })))
-    }
+    const racing = operations.flatMap(operation => all.map(({ rows, competitor }) => ({ x: rows, operation, inFlight: 32, competitor })))
+    const lines = await race(engine, racing, settings, 'rows')
     for (const { competitor } of all) problems.push(...await competitor.finish())
     return lines
   } finally {
@@ -95,12 +90,8 @@ async function growRows (engine: EngineName, settings: Settings, problems: strin
 async function growLoad (engine: EngineName, settings: Settings, problems: string[]): Promise<Line[]> {
   const both = await start(engine, settings.servers.rows, settings)
   try {
-    const lines: Line[] = []
-    for (const operation of ['point', 'transfer'] as const) {
-      const turns = loads[settings.effort].flatMap(inFlight => both.map(({ competitor }) => ({ name: `${competitor.name} at ${inFlight}`, turn: { operation, inFlight }, competitor })))
-      const seen = await race(turns, settings, `${engineTitles[engine]}, in flight: ${operation}`)
-      lines.push(...turns.map(({ name, turn, competitor }) => ({ panel: panelOf(engine, operation), name: competitor.name, x: turn.inFlight, rates: ratesOf(seen, name) })))
-    }
+    const racing = (['point', 'transfer'] as const).flatMap(operation => loads[settings.effort].flatMap(inFlight => both.map(({ competitor }) => ({ x: inFlight, operation, inFlight, competitor }))))
+    const lines = await race(engine, racing, settings, 'in flight')
     for (const { competitor } of both) problems.push(...await competitor.finish())
     return lines
   } finally {
@@ -108,11 +99,14 @@ async function growLoad (engine: EngineName, settings: Settings, problems: strin
   }
 }
 
-interface Racing { readonly name: string, readonly turn: { readonly operation: Operation, readonly inFlight: number }, readonly competitor: Competitor }
+interface Racing { readonly x: number, readonly operation: Operation, readonly inFlight: number, readonly competitor: Competitor }
 
-async function race (list: readonly Racing[], settings: Settings, label: string): Promise<ReadonlyMap<string, Speed[]>> {
+async function race (engine: EngineName, list: readonly Racing[], settings: Settings, what: string): Promise<Line[]> {
   const { rounds, seconds } = sizeFor(settings, sizes)
-  return await runRounds(list.map(({ name, turn, competitor }) => ({ name, run: () => competitor.work({ ...turn, ms: seconds * 1000 }) })), rounds, label)
+  const turns = list.map(({ x, operation, inFlight, competitor }) =>
+    ({ x, operation, competitor, name: `${operation}, ${x} ${what}: ${competitor.name}`, run: () => competitor.work({ operation, inFlight, ms: seconds * 1000 }) }))
+  const seen = await runRounds(turns, rounds, engineTitles[engine])
+  return turns.map(({ x, operation, competitor, name }) => ({ panel: panelOf(engine, operation), name: competitor.name, x, rates: ratesOf(seen, name) }))
 }
 
 function panelOf (engine: EngineName, operation: Operation): string {
@@ -159,8 +153,8 @@ function figuresOf (lines: readonly Line[], what: string): Figure[] {
     if (first === undefined || last === undefined) return []
     const others = here.filter(({ name, x }) => name !== OURS && x === last.x)
     return [
-      ratioFigure(`${panel}: ${OURS}, ${formatNumber(last.x)} / ${formatNumber(first.x)} ${what}`, last.rates, first.rates),
-      ...others.map(other => ratioFigure(`${panel}, ${formatNumber(last.x)} ${what}: ${OURS} / ${other.name}`, last.rates, other.rates))
+      rateFigure(`${panel}: ${OURS}, ${formatNumber(last.x)} / ${formatNumber(first.x)} ${what}`, last.rates, first.rates),
+      ...others.map(other => rateFigure(`${panel}, ${formatNumber(last.x)} ${what}: ${OURS} / ${other.name}`, last.rates, other.rates))
     ]
   })
 }
@@ -170,12 +164,12 @@ function tableOf (title: string, lines: readonly Line[]): Table {
   const rows = new Map(lines.map(({ panel, name }) => [`${panel}: ${name}`, { panel, name }]))
   const cell = (panel: string, name: string, x: number): string => {
     const line = lines.find(other => other.panel === panel && other.name === name && other.x === x)
-    return line === undefined ? '' : formatNumber(Math.round(median(line.rates)))
+    return line === undefined ? '' : formatNumber(Math.round(bestQuarter(line.rates)))
   }
   return [[title, ...sizesThere.map(formatNumber)], ...[...rows].map(([label, { panel, name }]) => [label, ...sizesThere.map(x => cell(panel, name, x))])]
 }
 
 function chartOf (name: string, title: string, x: string, lines: readonly Line[]): Chart {
-  const points = lines.map(line => ({ panel: line.panel, series: line.name, x: line.x, y: Math.round(median(line.rates)) }))
+  const points = lines.map(line => ({ panel: line.panel, series: line.name, x: line.x, y: Math.round(bestQuarter(line.rates)) }))
   return { name, title, kind: 'lines', x, y: 'a second', isLogarithmic: true, points }
 }

@@ -77,7 +77,7 @@ async function main (settings: Settings): Promise<void> {
     if (chosen.length > 0 && !chosen.includes(name)) continue
     console.log(`\n${name}: ${title}\n`)
     const outcome = await measure({ ...settings, scratch: mkdtempSync(join(scratch, `${name}-`)) }).catch(failed)
-    console.log(formatOutcome(outcome, 'quartiles'))
+    console.log(formatOutcome(outcome, 'spread'))
     results.push({ name, ...outcome })
   }
   if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify({ machine, effort, results }, null, 2)}\n`)

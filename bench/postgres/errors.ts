@@ -10,7 +10,7 @@ import { median } from '../measure/statistics.ts'
 import { CONNECTIONS } from '../contenders/contender.ts'
 import { closeAll, openOurs, openPool, openPostgresJs, OURS, type Client } from './clients.ts'
 import { loadFor } from './load.ts'
-import { ratioFigure } from '../measure/figures.ts'
+import { rateFigure } from '../measure/figures.ts'
 import { sizeFor, type Settings } from '../measure/settings.ts'
 import { runRoundsAndClose, seenBy } from '../measure/rounds.ts'
 import { ask } from './servers.ts'
@@ -45,7 +45,7 @@ export async function measureErrors (settings: Settings): Promise<Outcome> {
   return {
     tables: [[['10 % unique violations, 16 in flight', 'a second', 'connections made'], ...subjects.map(({ client: { name }, made }) => [name, formatNumber(Math.round(median(ratesOf(name)))), formatNumber(made)])]],
     figures: [
-      ratioFigure(`${OURS} / pool.query, named, 10 % errors`, ratesOf(OURS), ratesOf('pool.query, named'), boundFor(settings, { atLeast: 15 }, { atLeast: 6 })),
+      rateFigure(`${OURS} / pool.query, named, 10 % errors`, ratesOf(OURS), ratesOf('pool.query, named'), boundFor(settings, { atLeast: 15 }, { atLeast: 6 })),
       { name: `${OURS}: connections beyond its ${CONNECTIONS}, 10 % errors`, value: Math.max(0, surplus), unit: '', bound: { atMost: 0 } }
     ],
     problems,

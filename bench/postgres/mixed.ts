@@ -14,7 +14,7 @@ import { CONNECTIONS } from '../contenders/contender.ts'
 import { closeAll, openOurs, openPipelined, openPool, OURS, type Client } from './clients.ts'
 import type { Item } from '../contenders/data.ts'
 import { SLOW_MS } from './data.ts'
-import { ratioFigure } from '../measure/figures.ts'
+import { tailFigure } from '../measure/figures.ts'
 import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { runOpenLoop, type Arrival } from './open-loop.ts'
 import { runRounds, seenBy } from '../measure/rounds.ts'
@@ -96,7 +96,7 @@ function figuresOf ({ mix, seen }: Measured, settings: Settings): Figure[] {
   const p99Of = (name: string): number[] => seenBy(seen, name).map(({ percentiles }) => percentiles[1] ?? NaN)
   const pool = 'pool.query, named'
   const bound = mix.slowShare === 0 ? undefined : boundFor(settings, { atMost: 1.25 }, { atMost: 3 })
-  return [ratioFigure(`${OURS} / ${pool}, p99, ${mix.name}`, p99Of(OURS), p99Of(pool), bound)]
+  return [tailFigure(`${OURS} / ${pool}, p99, ${mix.name}`, p99Of(OURS), p99Of(pool), bound)]
 }
 
 function tableOf ({ mix, seen }: Measured): Table {

@@ -12,7 +12,7 @@ import { closeAll, openOurs, openPipelined, openPool, openPostgresJs, OURS, type
 import { RANGE, type Item } from '../contenders/data.ts'
 import { measureErrors } from './errors.ts'
 import { formatSpeed, loadFor, type Speed } from './load.ts'
-import { medianFigure, ratioFigure } from '../measure/figures.ts'
+import { medianFigure, rateFigure } from '../measure/figures.ts'
 import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { isPgbenchInstalled, runPgbench } from './pgbench.ts'
 import { runRounds, seenBy } from '../measure/rounds.ts'
@@ -82,7 +82,7 @@ async function readPoint (client: Client, id: number, wrong: string[]): Promise<
 
 function figuresOf (at32: Speeds, settings: Settings, withPgbench: boolean): Figure[] {
   const ours = ratesOf(at32, OURS)
-  const against = (name: string, atLeast: number, generous: number): Figure => ratioFigure(`${OURS} / ${name}, 32 in flight`, ours, ratesOf(at32, name), boundFor(settings, { atLeast }, { atLeast: generous }))
+  const against = (name: string, atLeast: number, generous: number): Figure => rateFigure(`${OURS} / ${name}, 32 in flight`, ours, ratesOf(at32, name), boundFor(settings, { atLeast }, { atLeast: generous }))
   const postgresJs = fastest(at32, [...at32.keys()].filter(name => name.startsWith('postgres.js')))
   return [
     against('pool.query, text', 4, 2.5),
@@ -95,7 +95,7 @@ function figuresOf (at32: Speeds, settings: Settings, withPgbench: boolean): Fig
 }
 
 function figureAt ([depth, speeds]: readonly [number, Speeds]): Figure {
-  return ratioFigure(`${OURS} / pool.query, named, ${depth} in flight`, ratesOf(speeds, OURS), ratesOf(speeds, 'pool.query, named'))
+  return rateFigure(`${OURS} / pool.query, named, ${depth} in flight`, ratesOf(speeds, OURS), ratesOf(speeds, 'pool.query, named'))
 }
 
 function fastest (speeds: Speeds, names: readonly string[]): string | undefined {
@@ -122,7 +122,7 @@ async function measureRanges (clients: readonly Client[], settings: Settings): P
   const speeds = await runRounds(turns, rounds, `point, ${RANGE} rows`)
   return {
     tables: [[['', `${RANGE} rows, 16 in flight`], ...[...speeds].map(([name, list]) => [name, formatSpeed(list)])]],
-    figures: [ratioFigure(`${OURS} / pool.query, named, ${RANGE} rows, 16 in flight`, ratesOf(speeds, OURS), ratesOf(speeds, 'pool.query, named'), boundFor(settings, { atLeast: 2.5 }, { atLeast: 1.5 }))],
+    figures: [rateFigure(`${OURS} / pool.query, named, ${RANGE} rows, 16 in flight`, ratesOf(speeds, OURS), ratesOf(speeds, 'pool.query, named'), boundFor(settings, { atLeast: 2.5 }, { atLeast: 1.5 }))],
     problems: wrong,
     notes: []
   }

@@ -9,18 +9,18 @@ import { Child } from '../measure/child.ts'
 import { spreadId } from '../measure/ids.ts'
 import { boundFor, type Figure, type Outcome } from '../measure/measurement.ts'
 import { formatNumber } from '../measure/report.ts'
-import { median } from '../measure/statistics.ts'
+import { bestQuarter, median } from '../measure/statistics.ts'
 import { ACCOUNTS, audit } from '../contenders/data.ts'
 import type { DelayJob } from './delay-proxy.ts'
 import { loadFor } from './load.ts'
-import { medianFigure, ratioFigure } from '../measure/figures.ts'
+import { medianFigure, rateFigure } from '../measure/figures.ts'
 import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { runRoundsAndClose, seenBy } from '../measure/rounds.ts'
 import type { Sync } from './servers.ts'
 import { AWAITED, LAST, NOT_AWAITED, openTransferrers, TRANSACT, type Transferrer } from './transfers.ts'
 
 const sizes = {
-  full: { rounds: 4, seconds: 1 },
+  full: { rounds: 9, seconds: 0.5 },
   short: { rounds: 2, seconds: 0.4 },
   tiny: { rounds: 1, seconds: 0.05 }
 }
@@ -125,12 +125,12 @@ function figuresOf ({ place, seen }: Measured, settings: Settings | undefined): 
   return [...seen.keys()].filter(name => bounds.has(name)).map(name => {
     const [full, short] = bounds.get(name) ?? [0, 0]
     const bound = settings === undefined ? undefined : boundFor(settings, { atLeast: full }, { atLeast: short })
-    return ratioFigure(`${place.name}: ${name} / transact`, ratesOf(name), ratesOf(TRANSACT), bound)
+    return rateFigure(`${place.name}: ${name} / transact`, ratesOf(name), ratesOf(TRANSACT), bound)
   })
 }
 
 function tableOf (measured: readonly Measured[]): string[][] {
   const names = [...measured[0]?.seen.keys() ?? []]
-  const cell = (list: readonly Seen[]): string => `${formatNumber(Math.round(median(list.map(({ perSecond }) => perSecond))))} (${formatNumber(median(list.map(({ p50 }) => p50)))})`
+  const cell = (list: readonly Seen[]): string => `${formatNumber(Math.round(bestQuarter(list.map(({ perSecond }) => perSecond))))} (${formatNumber(median(list.map(({ p50 }) => p50)))})`
   return [['10 at a time', ...measured.map(({ place }) => place.name)], ...names.map(name => [name, ...measured.map(({ seen }) => cell(seenBy(seen, name)))])]
 }

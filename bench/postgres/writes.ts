@@ -6,7 +6,7 @@ import type { Outcome, Table } from '../measure/measurement.ts'
 import { closeAll, openOurs, openPipelined, openPool, openPostgresJs, OURS } from './clients.ts'
 import { ACCOUNTS } from '../contenders/data.ts'
 import { formatSpeed, loadFor, type Speed } from './load.ts'
-import { ratioFigure } from '../measure/figures.ts'
+import { rateFigure } from '../measure/figures.ts'
 import { sizeFor, type ServerMeasurement, type Settings } from '../measure/settings.ts'
 import { runRoundsAndClose, seenBy } from '../measure/rounds.ts'
 import { ask, type Sync } from './servers.ts'
@@ -31,7 +31,7 @@ async function measure (settings: Settings): Promise<Outcome> {
   const ratesOf = (sync: Sync, name: string): number[] => seenBy(measured.get(sync) ?? new Map<string, Speed[]>(), name).map(({ perSecond }) => perSecond)
   return {
     tables: [tableOf(measured)],
-    figures: syncs.map(sync => ratioFigure(`${OURS} / pool.query, named, sync ${sync}`, ratesOf(sync, OURS), ratesOf(sync, 'pool.query, named'))),
+    figures: syncs.map(sync => rateFigure(`${OURS} / pool.query, named, sync ${sync}`, ratesOf(sync, OURS), ratesOf(sync, 'pool.query, named'))),
     problems,
     notes: ['a cell: writes a second (µs of this process\'s processor time for each)']
   }

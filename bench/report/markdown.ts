@@ -33,8 +33,8 @@ npm run bench:compare -- data/bench/bench.json docs/benchmarks.json
 
 ## How it is measured
 
-- **Interleaved.** Each contender has its turn of some 0.1 to 1 s, in rounds, every other round backwards. What else the machine does hits neighbours alike.
-- **Ratios.** A × is the median of what was measured in the same rounds. Absolute figures are this machine's, and of this hour; ratios travel better.
+- **Interleaved.** Each contender has its turn of some 0.06 to 1 s, in rounds, every other round backwards. What else the machine does hits neighbours alike.
+- **Ratios of what was not disturbed.** What else happens on a machine only ever slows down, so of the rounds of each contender the fastest quarter counts: a rate is their mean, a × is one mean against the other. Percentiles of latencies are medians of all rounds. A spread is what each half of the rounds says of a rate, and the quartiles of everything else. Absolute figures are this machine's; ratios travel better.
 - **Answers first.** Before anything is timed, all contenders have to answer equally; afterwards nothing that was acknowledged may be missing. What could not be measured is named.
 - **As documented.** Each library is used as its own documents show it, at most 10 connections, prepared statements where its documents have them.
 
@@ -97,7 +97,7 @@ function formatFigures (figures: readonly Figure[]): string {
     formatBound(figure.bound),
     figure.bound === undefined ? '' : isMet(figure) ? 'met' : '**missed**'
   ])
-  return formatTable([['', 'measured', 'quartiles', 'bound', ''], ...rows])
+  return formatTable([['', 'measured', 'spread', 'bound', ''], ...rows])
 }
 
 /** As GitHub makes them. */

@@ -7,7 +7,7 @@ import { compareAnswers } from '../../bench/postgres/answers.ts'
 import { openPool } from '../../bench/postgres/clients.ts'
 import { audit, itemOf, makeTables } from '../../bench/contenders/data.ts'
 import { readWrk } from '../../bench/http/load-tool.ts'
-import { ratioFigure } from '../../bench/measure/figures.ts'
+import { rateFigure, tailFigure } from '../../bench/measure/figures.ts'
 import { runOpenLoop } from '../../bench/postgres/open-loop.ts'
 import { runRounds } from '../../bench/measure/rounds.ts'
 import { ask } from '../../bench/postgres/servers.ts'
@@ -59,9 +59,14 @@ t.test('halves of transactions and lost transactions are noticed', async t => {
   t.strictSame(await audit('postgres', url, none, any), [], 'nobody knows how many there were')
 })
 
-t.test('a ratio is the median of what was measured in the same rounds, between its quartiles', async t => {
+t.test('of rates the fastest quarter counts, and each half of the rounds is beside it', async t => {
+  t.match(rateFigure('x', [1, 2, 3, 4, 5, 6, 7, 9], [1, 2, 1, 1, 1, 1, 2, 2]), { value: 4, spread: [3.5, 4.5], unit: '×' })
+  t.strictSame(rateFigure('x', [6], [3]), { name: 'x', value: 2, unit: '×', spread: undefined, bound: undefined })
+})
+
+t.test('of tails the median of what was measured in the same rounds counts, between its quartiles', async t => {
   t.strictSame(quartiles([5, 1, 4, 2, 3]), [2, 4])
-  t.match(ratioFigure('x', [2, 9, 4], [1, 3, 4]), { value: 2, spread: [1, 3], unit: '×' })
+  t.match(tailFigure('x', [2, 9, 4], [1, 3, 4]), { value: 2, spread: [1, 3], unit: '×' })
 })
 
 t.test('every other round is backwards, and the first does not count', async t => {
