@@ -33,7 +33,7 @@ npm run bench:compare -- data/bench/bench.json docs/benchmarks.json
 
 ## How it is measured
 
-- **Interleaved.** Each contender has its turn of some 0.06 to 1 s, in rounds, every other round backwards. What else the machine does hits neighbours alike.
+- **Interleaved.** Each contender has its turn of some 0.06 to 1 s. A round is everybody's turn at everything, every other one backwards, so a bad minute of the machine hits one round of each comparison, and not all rounds of one.
 - **Ratios of what was not disturbed.** What else happens on a machine only ever slows down, so of the rounds of each contender the fastest quarter counts: a rate is their mean, a × is one mean against the other. Percentiles of latencies are medians of all rounds. A spread is what each half of the rounds says of a rate, and the quartiles of everything else. Absolute figures are this machine's; ratios travel better.
 - **Answers first.** Before anything is timed, all contenders have to answer equally; afterwards nothing that was acknowledged may be missing. What could not be measured is named.
 - **As documented.** Each library is used as its own documents show it, at most 10 connections, prepared statements where its documents have them.

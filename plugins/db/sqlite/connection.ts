@@ -39,6 +39,8 @@ export interface Home {
   deliver: (notifications: readonly Notification[]) => void
   /** Changes with every commit of anybody. */
   version: () => unknown
+  /** The same, as it was a moment ago. */
+  recentVersion: () => unknown
   /** A statement kept the event loop longer than the budget. */
   noteStall: (sql: string, ms: number) => void
 }
@@ -55,7 +57,7 @@ export class SqliteConnection implements Connection {
   readonly #savepoints: string[] = []
   /** Goes out with COMMIT; undefined: nothing. */
   #outgoing: Outgoing | undefined
-  /** Of a read transaction on the main thread: as it was before its snapshot. */
+  /** Of a read transaction on the main thread: as it was before its snapshot. If it is still that, the snapshot is the newest one. */
   #version: unknown
   /** By which the transaction is known. */
   #first = ''
@@ -313,7 +315,7 @@ export class SqliteConnection implements Connection {
     if (this.#place instanceof Thread) return await beginIn(this.#place, this.#mode, limits)
     const place = this.#place
     if (this.#mode === 'write') return await retryBusy('BEGIN IMMEDIATE', limits, () => { place.control('BEGIN IMMEDIATE') })
-    this.#version = this.#home.version()
+    this.#version = this.#home.recentVersion()
     await retryBusy('BEGIN', limits, () => { place.snapshot() })
   }
 

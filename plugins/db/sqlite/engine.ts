@@ -35,8 +35,12 @@ const dialect: Dialect = {
   placeholder: (_, name) => name === undefined ? '?' : /^\d/.test(name) ? `$${name}` : `:${name}`
 }
 
+/** To ask for the version costs as much as a point read; so long it is not asked for again, unless this process writes. What another one commits meanwhile only keeps a transaction where it is. */
+const RECENT_MS = 2
+
 /** A file up to this size has no statement that is worth a look at its plan. */
 const SMALL_BYTES = 4e6
+
 /** Opens the file. Throws `TDM_ERR_DB_OPEN`. */
 export async function openSqlite (settings: SqliteSettings, log: Log): Promise<Engine> {
   const file = resolveFile(settings)
@@ -75,6 +79,7 @@ class SqliteEngine implements Engine, Home {
   /** Of readers that are not in `#threads` any more. */
   readonly #stalls = { count: 0, longestMs: 0 }
   #size = { bytes: 0, at: -Infinity }
+  #recent: { readonly version: unknown, readonly at: number } | undefined
   #closing: Promise<void> | undefined
   /** Nothing may begin any more, whatever it belongs to. */
   #hasEnded = false
@@ -307,6 +312,7 @@ class SqliteEngine implements Engine, Home {
       const place = isInline ? this.#writer : await this.borrowThread('write', limits, sql)
       lease.expire = expire
       return new SqliteConnection(this, 'write', place, lease, () => {
+        this.#recent = undefined
         this.#maintenance.wake()
         this.#writerGate.release(lease)
       })
@@ -363,10 +369,16 @@ class SqliteEngine implements Engine, Home {
 
   version (): unknown {
     try {
-      return this.#reader.handle.pragma('data_version')
+      return this.#reader.handle.version()
     } catch {
       return Symbol('unknown') // like no other
     }
+  }
+
+  recentVersion (): unknown {
+    const now = performance.now()
+    if (this.#recent === undefined || now - this.#recent.at > RECENT_MS) this.#recent = { version: this.version(), at: now }
+    return this.#recent.version
   }
 
   noteStall (_sql: string, ms: number): void {

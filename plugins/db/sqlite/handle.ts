@@ -31,6 +31,7 @@ export class Handle {
   readonly watchdog: Watchdog | undefined
   readonly #db: Sqlite.Database
   readonly #prepared = new Cache<string, Prepared>(200)
+  #version: Sqlite.Statement<[], unknown> | undefined
 
   constructor (db: Sqlite.Database, watchdog: Watchdog | undefined) {
     this.#db = db
@@ -71,6 +72,12 @@ export class Handle {
   /** The first column of its first row. */
   pragma (text: string): unknown {
     return Object.values(this.execute('get', `PRAGMA ${text}`, []) as Row)[0]
+  }
+
+  /** Changes when another connection has committed, of whatever process. */
+  version (): unknown {
+    this.#version ??= this.#db.prepare<[], unknown>('PRAGMA data_version').pluck()
+    return this.#version.get()
   }
 
   /** True if the plan finds its rows by an index or a key, and sorts nothing. */

@@ -248,6 +248,20 @@ void t.test('36: a transaction that reads and moves in the middle sees one snaps
   t.equal(stalls(db), 0)
 })
 
+void t.test('36: a transaction that reads moves although it begins right after a commit', { skip: skipWithoutNative('runs on the main thread') }, async t => {
+  const db = await openUrl(t, `sqlite:${makeFile(t)}`)
+  for (let id = 1; id <= 5; id++) {
+    await db.tx(async tx => await tx.prepare(point).get(id), { mode: 'read' })
+    await db.prepare('INSERT INTO a (id, n) VALUES (?, 0)').run(id)
+    await db.tx(async tx => {
+      await tx.prepare(point).get(id)
+      await tx.prepare(`${scan} AND id > ${id}`).get()
+      t.strictSame(places(db), { snapshots: 1, threads: 1 }, 'it moved')
+    }, { mode: 'read' })
+  }
+  t.equal(stalls(db), 0)
+})
+
 /** Another process that runs each line of its input as SQL, and answers. */
 function startProcess (t: Test, path: string): { exec: (sql: string) => Promise<void> } {
   const script = `import Sqlite from ${JSON.stringify(import.meta.resolve('better-sqlite3'))}

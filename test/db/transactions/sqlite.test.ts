@@ -105,7 +105,7 @@ void t.test('154: COMMIT that a reader keeps busy is tried again, in the same tr
   reader.exec('INSERT INTO a (id) VALUES (100)')
   const placement = new Placement(1000)
   const cost = placement.costOf('', () => true)
-  const home: Home = { placement, turns: new Turns(2), costOf: () => cost, costOfTransaction: () => cost, borrowThread: async () => { throw new Error('it has none') }, giveBack: () => {}, version: () => 0, deliver: () => {}, noteStall: () => {} }
+  const home: Home = { placement, turns: new Turns(2), costOf: () => cost, costOfTransaction: () => cost, borrowThread: async () => { throw new Error('it has none') }, giveBack: () => {}, version: () => 0, recentVersion: () => 0, deliver: () => {}, noteStall: () => {} }
   const place = new Inline(new Handle(file, undefined), Infinity, { maxRows: Infinity, maxBytes: Infinity })
   const connection = new SqliteConnection(home, 'write', place, new GateLease(''), () => {})
   const limits: Limits = { deadline: performance.now() + 10_000, signal: undefined, held: [] }
