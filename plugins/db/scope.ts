@@ -102,19 +102,6 @@ export function limitError ({ signal }: Limits, sql: string): Error {
   return signal?.aborted === true ? databaseError('aborted', sql, { cause: signal.reason }) : databaseError('timeout', sql)
 }
 
-/** Calls `expire` with our error when the limits pass, which they have not yet (`checkLimits`); the answer ends the watch. */
-export function watchLimits (limits: Omit<Limits, 'held'>, sql: string, expire: (error: Error) => void): () => void {
-  const { deadline, signal } = limits
-  const onAbort = (): void => { expire(databaseError('aborted', sql, { cause: signal?.reason })) }
-  const onTimeout = (): void => { expire(databaseError('timeout', sql)) }
-  const timer = deadline === Infinity ? undefined : setTimeout(onTimeout, Math.min(Math.max(0, deadline - performance.now()), LONGEST_TIMER_MS))
-  signal?.addEventListener('abort', onAbort, { once: true })
-  return () => {
-    clearTimeout(timer)
-    signal?.removeEventListener('abort', onAbort)
-  }
-}
-
 /** What is ended when its limits pass. */
 export interface Watched {
   readonly deadline: number
@@ -124,8 +111,8 @@ export interface Watched {
 }
 
 /**
- * `watchLimits` for what runs on one connection. Most of it ends long before its time, so all of it shares one timer, which is set only when it would come too late, and one
- * listener for each signal.
+ * Ends what has not ended before its limits pass. Most of it ends long before, so all of it shares one timer, which is set only when it would come too late and keeps the
+ * process only as long as something is watched; and one listener for each signal.
  */
 export class LimitWatch<W extends Watched = Watched> {
   readonly #watched = new Set<W>()
@@ -136,6 +123,7 @@ export class LimitWatch<W extends Watched = Watched> {
   /** From now on; what has not passed its limits yet (`checkLimits`). */
   add (watched: W): void {
     const { deadline, signal } = watched
+    if (this.#watched.size === 0) this.#timer?.ref()
     this.#watched.add(watched)
     if (deadline < this.#timerDue) this.#setTimer(deadline)
     if (signal === undefined || this.#signals.has(signal)) return
@@ -144,7 +132,7 @@ export class LimitWatch<W extends Watched = Watched> {
   }
 
   delete (watched: W): void {
-    this.#watched.delete(watched)
+    if (this.#watched.delete(watched) && this.#watched.size === 0) this.#timer?.unref()
   }
 
   get size (): number {
@@ -191,3 +179,25 @@ export class LimitWatch<W extends Watched = Watched> {
 }
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1
+
+const deadlines = new LimitWatch()
+
+/** Calls `expire` with our error when the limits pass, which they have not yet (`checkLimits`); the answer ends the watch. */
+export function watchLimits ({ deadline, signal }: Pick<Limits, 'deadline' | 'signal'>, sql: string, expire: (error: Error) => void): () => void {
+  const onAbort = (): void => { expire(databaseError('aborted', sql, { cause: signal?.reason })) }
+  const watched: Watched = {
+    deadline,
+    signal: undefined, // which may not outlive what is watched, and is looked at here
+    sql,
+    expire: error => {
+      deadlines.delete(watched)
+      expire(error)
+    }
+  }
+  if (deadline < Infinity) deadlines.add(watched)
+  signal?.addEventListener('abort', onAbort, { once: true })
+  return () => {
+    deadlines.delete(watched)
+    signal?.removeEventListener('abort', onAbort)
+  }
+}

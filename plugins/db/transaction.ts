@@ -419,10 +419,10 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     this.#release()
   }
 
-  /** Calls `onExpired` if the limits of the code that runs now pass, or its own, while it is open. For a transaction that is ended by hand. */
+  /** Calls `onExpired` if its time passes while it is open. For a transaction that is ended by hand. */
   guard (onExpired: (error: Error) => void): void {
     this.#onExpired = onExpired
-    this.#unguard = watchLimits(this.#limits(Infinity), 'the transaction of the request', error => { this.expire(error) })
+    this.#unguard = watchLimits({ deadline: this.settings.deadline, signal: undefined }, 'the transaction of the request', error => { this.expire(error) })
   }
 
   /** How it ended; undefined as long as it has not. */
