@@ -60,7 +60,7 @@ ${parts.map(formatPart).join('\n\n')}
 function tellAgreement ({ agreement }: Run): string {
   if (agreement === undefined) return '`npm run bench:compare` says how far two runs agree.'
   const { ratios, within20, within50 } = agreement
-  return `Two runs of this code on this machine, one after the other, were within 20 % of each other for ${within20} of ${ratios} ratios, and within 50 % for ${within50} (\`npm run bench:compare\`). So a ratio of 1.2 says little; one of 3 does.`
+  return `Two runs of this code on this machine, one after the other, were within 20 % of each other for ${within20} of ${ratios} ratios, and within 50 % for ${within50} (\`npm run bench:compare\`). So a ratio of 1.2 says little, and one of 2 a lot.`
 }
 
 function formatPart ({ name, title, tables = [], figures, charts = [], notes, problems, seconds }: Part): string {
