@@ -159,7 +159,7 @@ export class LimitWatch<W extends Watched = Watched> {
   #setTimer (deadline: number): void {
     clearTimeout(this.#timer)
     this.#timerDue = deadline
-    this.#timer = setTimeout(this.#onTimer, Math.min(Math.max(0, deadline - performance.now()), LONGEST_TIMER_MS))
+    this.#timer = inNobodysContext(setTimeout, this.#onTimer, Math.min(Math.max(0, deadline - performance.now()), LONGEST_TIMER_MS))
   }
 
   readonly #onTimer = (): void => {
@@ -180,9 +180,12 @@ export class LimitWatch<W extends Watched = Watched> {
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1
 
+/** Calls a function so that what it begins belongs to no request. */
+const inNobodysContext = AsyncLocalStorage.snapshot()
+
 const deadlines = new LimitWatch()
 
-/** Calls `expire` with our error when the limits pass, which they have not yet (`checkLimits`); the answer ends the watch. */
+/** Calls `expire` with our error, in nobody's context, when the limits pass, which they have not yet (`checkLimits`); the answer ends the watch. */
 export function watchLimits ({ deadline, signal }: Pick<Limits, 'deadline' | 'signal'>, sql: string, expire: (error: Error) => void): () => void {
   const onAbort = (): void => { expire(databaseError('aborted', sql, { cause: signal?.reason })) }
   const watched: Watched = {

@@ -16,6 +16,7 @@
  *  6. Only the outermost COMMITs. An answer that says ROLLBACK, or none at all, is an error (the engines see to it).
  *  7. Callbacks run when the outermost has ended and its connection is released: afterCommit of all levels that were kept, afterRollback of all that were not.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { FastifyError } from '@fastify/error'
 import { abbreviate, isOurs, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse, TxRolledBack } from '../errors.ts'
 import { checkChannel, checkPayload } from './channels.ts'
@@ -419,9 +420,9 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     this.#release()
   }
 
-  /** Calls `onExpired` if its time passes while it is open. For a transaction that is ended by hand. */
+  /** Calls `onExpired`, in the context of who calls this, if it is ended from outside or its time passes while it is open. For a transaction that is ended by hand. */
   guard (onExpired: (error: Error) => void): void {
-    this.#onExpired = onExpired
+    this.#onExpired = AsyncLocalStorage.bind(onExpired)
     this.#unguard = watchLimits({ deadline: this.settings.deadline, signal: undefined }, 'the transaction of the request', error => { this.expire(error) })
   }
 

@@ -1,6 +1,8 @@
 /** Cases 24 to 31 and 45: clients that leave, time-outs, and requests that never reach their handler. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { once } from 'node:events'
 import type { RouteOptions } from 'fastify'
+import { currentScope } from '../../plugins/db/scope.ts'
 import { deferred } from '../helper/db.ts'
 import { get, holdCommits, listen, nextTurn, onEngines, openClient, openSocket, post, send, until } from './helper.ts'
 
@@ -38,6 +40,49 @@ onEngines('24: the time-out of the transaction itself answers too, and frees the
   t.match(await answer, { status: 503, complete: true }, 'and a handler that did not notice is no 200')
   t.strictSame(await ids(), [3])
 })
+
+onEngines('24: what follows the time-out of a transaction runs in the context of its own request', async (t, { app, insert, nextOutcome }) => {
+  const context = new AsyncLocalStorage<number>()
+  const seen = deferred<unknown>()
+  const { promise: hold, resolve: letGo } = deferred()
+  app.post<{ Params: { id: string } }>('/:id', { config: { tx: { mode: 'write', timeout: 150 } } }, async ({ params, tx }) => await context.run(Number(params.id), async () => {
+    tx?.afterRollback(() => { seen.resolve([context.getStore(), currentScope().request === undefined]) })
+    await insert(Number(params.id))
+    if (params.id === '2') await hold
+    return { ok: true }
+  }))
+  const port = await listen({ app })
+  t.match(await send(port, '/1', { method: 'POST' }), { status: 200 }) // whose time would come first
+  t.equal((await nextOutcome()).outcome, 'committed')
+  const answer = send(port, '/2', { method: 'POST' })
+  t.equal((await nextOutcome()).outcome, 'rolledback')
+  t.strictSame(await seen.promise, [2, false])
+  letGo()
+  t.match(await answer, { status: 503 })
+})
+
+onEngines('24: what follows a transaction that was ended for somebody else runs in the context of its own request', async (t, { app, insert, nextOutcome }) => {
+  const context = new AsyncLocalStorage<string>()
+  const seen = deferred<unknown>()
+  const isOpen = deferred()
+  const { promise: hold, resolve: letGo } = deferred()
+  app.post<{ Params: { name: string } }>('/:name', { config: { tx: 'write' } }, async ({ params: { name }, tx }) => await context.run(name, async () => {
+    await insert(name.length)
+    if (name === 'quick') return { ok: true }
+    tx?.afterRollback(() => { seen.resolve(context.getStore()) })
+    isOpen.resolve()
+    await hold
+    return { ok: true }
+  }))
+  const port = await listen({ app })
+  const answer = send(port, '/idle', { method: 'POST' })
+  await isOpen.promise
+  t.match(await send(port, '/quick', { method: 'POST' }), { status: 200 })
+  t.equal(await seen.promise, 'idle')
+  t.strictSame([(await nextOutcome()).outcome, (await nextOutcome()).outcome].toSorted(), ['committed', 'rolledback'])
+  letGo()
+  t.match(await answer, { status: 503 })
+}, { engines: ['sqlite'], env: { DB_TX_IDLE_TIMEOUT: '200ms' } }) // which has one place for who writes
 
 onEngines('24: request.tx.commit() after the time-out of the transaction says that nothing was committed', async (t, { app, ids, insert, nextOutcome }) => {
   const result = deferred<unknown>()
