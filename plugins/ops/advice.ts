@@ -154,14 +154,11 @@ function readFromDisk (): number | undefined {
   }
 }
 
-/** Undefined without the native part. */
+/** Undefined without the native part, whose function it is: to ask for it then would be a failed statement. */
 async function spilledBytes (db: Database): Promise<number | undefined> {
-  try {
-    const row = await db.prepare<{ memory: string }>('SELECT tandem_memory() AS memory').get()
-    return (JSON.parse(row?.memory ?? '{}') as { spilledBytes?: number }).spilledBytes
-  } catch {
-    return undefined
-  }
+  if (db.status().sqlite?.watchdog !== 'on') return undefined
+  const row = await db.prepare<{ memory: string }>('SELECT tandem_memory() AS memory').get()
+  return (JSON.parse(row?.memory ?? '{}') as { spilledBytes?: number }).spilledBytes
 }
 
 // --- PostgreSQL ----------------------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import { publishMemory } from '../../plugins/db/events.ts'
 import { advisePostgres, adviseSqlite, adviceRoutes, type MemoryAdvice, type Observed } from '../../plugins/ops/advice.ts'
 import { startPlugins } from '../helper/app.ts'
 import { engines } from '../helper/db.ts'
+import { ask, startOps } from './helper.ts'
 
 const machine: Machine = { memoryBytes: 512e9, memoryOf: 'machine', processors: 8 }
 const seen: Observed = {
@@ -36,6 +37,12 @@ for (const engine of engines) {
     } else t.match(advice.observed, { hitRate: Number, hitRateIs: 'measured' })
   })
 }
+
+void t.test('without the watchdog nobody is asked what went to files, and nothing fails', async t => {
+  const app = await startOps(t, 'sqlite', { SQLITE_WATCHDOG: 'off' })
+  t.equal((await ask(app, '/ops/memory/advice')).json<MemoryAdvice>().observed.spilledBytes, undefined)
+  t.strictSame(app.db.status().meters.failures, {})
+})
 
 void t.test('the defaults stay as they are, on a large machine with a large database too', async t => {
   const { changes, settings, reasons } = advise({})

@@ -9,6 +9,7 @@ import tx from '../../plugins/tx/index.ts'
 import { startPlugins } from '../helper/app.ts'
 import { findChromium, noChromium, startChromium } from '../helper/chromium.ts'
 import { engines } from '../helper/db.ts'
+import { skipWithoutNative } from '../helper/native.ts'
 
 const executable = findChromium()
 const token = 'a-token-of-the-tests'
@@ -54,7 +55,7 @@ void t.test('in a browser', { skip: executable === undefined && noChromium }, as
   t.teardown(async () => { await browser.close() })
 
   for (const engine of engines) {
-    await t.test(`${engine}: who has never seen it finds the stuck statement and stops it`, async t => {
+    await t.test(`${engine}: who has never seen it finds the stuck statement and stops it`, { skip: engine === 'sqlite' && skipWithoutNative('ends statements') }, async t => {
       const { page, address, errors } = await visit(t, engine, browser)
       await page.getByText('No statement is running.').waitFor()
       const stuck = fetch(`${address}/reports/2025`)
