@@ -1,7 +1,7 @@
 /**
  * 1. Reads by primary key, at 1, 32 and 256 in flight; results of 100 rows; and reads beside statements that fail.
  *
- * How it measures: closed loops in this process, in interleaved rounds (rounds.ts). × is the median of what was measured in the same rounds. The processor time is
+ * How it measures: closed loops in this process, in interleaved rounds (rounds.ts). × is the fastest quarter of the rounds against that of the other one. The processor time is
  * that of this process, so all that a client costs, and nothing of the server.
  */
 import { boundFor, type Figure, type Outcome, type Table } from '../measure/measurement.ts'
