@@ -175,13 +175,13 @@ async function waitFor (isTrue: () => boolean, ms: number): Promise<boolean> {
 }
 
 /**
- * Places that are taken, and who waits for one. Not counted: the writer, who also puts the write-ahead log away; the lanes of PostgreSQL, which stay open, but for
- * what is under way on them; and the connection that a second lane keeps as long as nobody else wants it.
+ * Places that are taken, and who waits for one. Not counted: the writer, who also puts the write-ahead log away; and the lanes of PostgreSQL, which stay open, but for
+ * what is under way on them.
  */
 function loadOf ({ queues }: EngineStatus): number {
   const { writer: _, lanes = { used: 0, waiting: 0 }, ...others } = queues
   const taken = Object.values(others).reduce((sum, { used, waiting }) => sum + used + waiting, 0)
-  return taken + lanes.waiting - Math.max(0, lanes.used - 1)
+  return taken + lanes.waiting
 }
 
 function describe (error: unknown): string {

@@ -2,7 +2,7 @@
  * A queue in front of a fixed number of places (the writer of SQLite, the connections of PostgreSQL): whoever asks first is served first.
  *
  * Kept true:
- *  1. At most `size` leases are out; a lease is given back exactly once.
+ *  1. At most `size` leases are out; a lease is given back exactly once. A place may be withdrawn for as long as nobody needs it.
  *  2. A waiter leaves the queue when it is served, when its limits pass, when the acquire time-out passes, or when the gate closes; nothing of it stays.
  *  3. Leases that have been idle for longer than the idle time-out are ended when others wait: as many as wait, the longest idle first.
  *  4. A wait that can never end is refused at once: if every lease belongs to somebody who is waiting here for another one, none can ever come back.
@@ -47,7 +47,7 @@ export class GateLease implements Lease {
 }
 
 /** What the engines themselves take places for. */
-const OURS: ReadonlySet<string> = new Set(['a second lane', 'maintenance'])
+const OURS: ReadonlySet<string> = new Set(['maintenance'])
 
 interface Waiter {
   readonly held: Limits['held']
@@ -59,8 +59,7 @@ interface Waiter {
 }
 
 export class Gate {
-  /** How many leases there are at most. */
-  readonly size: number
+  #size: number
   readonly #acquireTimeoutMs: number
   readonly #idleTimeoutMs: number
   readonly #leases = new Set<GateLease>()
@@ -68,16 +67,18 @@ export class Gate {
   #closed = false
   #idleWatch: NodeJS.Timeout | undefined
   #onEmpty: (() => void) | undefined
+  /** Gets the next place that is given back. */
+  #onPlace: (() => void) | undefined
   /** When somebody had to wait last, on the clock of `performance.now()`. */
   waitedAt = -Infinity
-  /** What was taken only because nobody else wanted it is to be given back. */
+  /** Somebody wants a place and there is none: what was withdrawn and is not needed is to be restored. */
   onWanted: (() => void) | undefined
   readonly #waits: Meter | undefined
 
   /** `waits`: how long each place was waited for. */
   constructor (size: number, acquireTimeoutMs: number, idleTimeoutMs = Infinity, waits?: Meter) {
     this.#waits = waits
-    this.size = size
+    this.#size = size
     this.#acquireTimeoutMs = acquireTimeoutMs
     this.#idleTimeoutMs = idleTimeoutMs
   }
@@ -93,13 +94,14 @@ export class Gate {
   }
 
   get isFull (): boolean {
-    return this.#leases.size >= this.size
+    return this.#leases.size >= this.#size
   }
 
   /** A place; `sql` is what it is wanted for. */
   async acquire (limits: Limits, sql: string): Promise<GateLease> {
     if (this.#closed) throw new DbClosed()
     checkLimits(limits, sql)
+    if (this.isFull) this.onWanted?.()
     if (!this.isFull) {
       this.#waits?.note(0)
       return this.#lease(sql, limits.request)
@@ -108,16 +110,42 @@ export class Gate {
     return await this.#wait(limits, sql)
   }
 
-  /** A place that nobody else wants now; undefined if there is none. */
-  tryAcquire (doing: string): GateLease | undefined {
-    return this.isWanted || this.isFull ? undefined : this.#lease(doing)
-  }
-
   release (lease: GateLease): void {
     if (!this.#leases.delete(lease)) return
+    const onPlace = this.#onPlace
+    this.#onPlace = undefined
+    if (onPlace !== undefined) this.withdraw(onPlace)
+    this.#admitNext()
+  }
+
+  #admitNext (): void {
     const [next] = this.#waiters
-    if (next !== undefined) next.admit(this.#lease(next.doing, next.limits.request))
+    if (next !== undefined && !this.isFull) next.admit(this.#lease(next.doing, next.limits.request))
     else if (this.#leases.size === 0) this.#onEmpty?.()
+  }
+
+  /** There is one place less from now on, if there is one that nobody else wants. */
+  tryWithdraw (): boolean {
+    if (this.isWanted || this.isFull) return false
+    this.#size--
+    return true
+  }
+
+  /** There is one place less from when `then` is called: now, or when one is given back, ahead of those who wait. One at a time may wait for that; not after the end. */
+  withdraw (then: () => void): void {
+    if (this.#closed) return
+    if (this.isFull) {
+      this.#onPlace = then
+      return
+    }
+    this.#size--
+    then()
+  }
+
+  /** A place that was withdrawn is there again. */
+  restore (): void {
+    this.#size++
+    this.#admitNext()
   }
 
   /** Who waits, the first first. */
@@ -134,6 +162,7 @@ export class Gate {
   /** Refuses newcomers and those who wait. */
   refuse (): void {
     this.#closed = true
+    this.#onPlace = undefined
     for (const waiter of this.#waiters) waiter.refuse(new DbClosed())
     this.onWanted?.()
   }
@@ -181,7 +210,6 @@ export class Gate {
       this.#waiters.add(waiter)
       this.#watchIdle()
       this.waitedAt = performance.now()
-      this.onWanted?.()
     })
   }
 

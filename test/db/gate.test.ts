@@ -75,3 +75,38 @@ void t.test('close refuses newcomers and waiters, and waits for the holders', as
   gate.release(lease)
   await closing
 })
+
+void t.test('a place that is withdrawn is the next that is given back, and is there again once it is restored', async t => {
+  const gate = new Gate(2, 10_000)
+  const [a, b] = [await gate.acquire(free, 'a'), await gate.acquire(free, 'b')]
+  const order: string[] = []
+  const waiting = ['c', 'd'].map(async name => {
+    const lease = await gate.acquire(free, name)
+    order.push(name)
+    return lease
+  })
+  gate.withdraw(() => { order.push('withdrawn') })
+  t.equal(gate.tryWithdraw(), false, 'others wait')
+  gate.release(a)
+  t.strictSame(order, ['withdrawn'])
+  t.strictSame(gate.load, { used: 1, waiting: 2 })
+  gate.restore()
+  gate.release(b)
+  const leases = await Promise.all(waiting)
+  t.strictSame(order, ['withdrawn', 'c', 'd'])
+  for (const lease of leases) gate.release(lease)
+  t.equal(gate.tryWithdraw(), true)
+})
+
+void t.test('who meets no place asks for what was withdrawn, and does not wait if it is restored at once', async t => {
+  const gate = new Gate(2, 10_000)
+  t.equal(gate.tryWithdraw(), true)
+  let asked = 0
+  gate.onWanted = () => { if (++asked === 1) gate.restore() }
+  const held = [await gate.acquire(free, 'a')]
+  t.equal(asked, 0, 'there is one')
+  held.push(await gate.acquire(free, 'b'))
+  t.strictSame([asked, gate.load], [1, { used: 2, waiting: 0 }])
+  await t.rejects(gate.acquire({ ...free, held }, 'c'), { code: 'TDM_ERR_POOL_DEADLOCK' })
+  t.equal(asked, 2)
+})

@@ -121,6 +121,8 @@ export class Lane {
   #timerDue = 0
   /** Takes nothing new. */
   isSilent = false
+  /** When the last read came. */
+  usedAt = performance.now()
 
   constructor (session: Session, owner: LaneOwner) {
     this.session = session
@@ -145,6 +147,7 @@ export class Lane {
 
   /** `call.answered` rejects with `Repeatable` for what may be run again elsewhere, with `EXPIRED`, or with the server's error. */
   run (call: LaneCall): LaneCall {
+    this.usedAt = call.since
     this.#waiting.push(call)
     this.#flushSoon()
     return call
@@ -275,9 +278,14 @@ export class Lane {
     if (calls.length > 0) this.#owner.onSilent(calls)
   }
 
+  /** The session is somebody else's from now on. */
+  stop (): void {
+    clearTimeout(this.#timer)
+  }
+
   /** Answers nothing more. */
   end (): void {
-    clearTimeout(this.#timer)
+    this.stop()
     this.session.end()
   }
 }

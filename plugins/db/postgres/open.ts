@@ -66,6 +66,9 @@ const CHECK_CLIENT_MS = 1000
 export const RUN_OF_SERVER = '(SELECT stats_reset FROM pg_stat_bgwriter)::text'
 const FORMS = "SET TimeZone = 'UTC'; SET DateStyle = 'ISO'"
 
+/** For what sets two settings. */
+const LONGEST_CHANGE_MS = 1000
+
 const runs = new WeakMap<Session, string>()
 
 /** The run of the server that the session belongs to. */
@@ -120,18 +123,9 @@ export class Opener {
 
   /** Rejects with the driver's error. */
   async open (): Promise<Session> {
-    return await this.#open(false)
-  }
-
-  /** A session whose transactions are read only, and short. */
-  async openLane (): Promise<Session> {
-    return await this.#open(true)
-  }
-
-  async #open (isLane: boolean): Promise<Session> {
     const client = await this.connect()
     try {
-      const run = await this.#prepare(client, isLane)
+      const run = await this.#prepare(client)
       const session = new Session(client, { preparedStatements: this.server.keepsStatements ? this.#settings.preparedStatements : 0 })
       runs.set(session, run)
       return session
@@ -141,8 +135,23 @@ export class Opener {
     }
   }
 
+  /** From now on its transactions are read only, and its statements short. Rejects with the driver's error, and then the session has ended. */
+  async makeLane (session: Session): Promise<void> {
+    const timer = setTimeout(() => { session.destroy(new Error(`no answer in ${LONGEST_CHANGE_MS} ms`)) }, LONGEST_CHANGE_MS)
+    const { error } = await session.runScript(settingsOf(String(LONGEST_ON_LANE_MS), 'on'))
+    clearTimeout(timer)
+    if (error === undefined) return
+    session.destroy(error)
+    throw error
+  }
+
+  /** As it was before `makeLane`: for whatever is sent from now on. */
+  unmakeLane (session: Session): void {
+    void session.runScript(settingsOf(laterMs(this.#settings.statementTimeoutMs), 'off')).then(({ error }) => { if (error !== undefined) session.destroy(error) })
+  }
+
   /** Answers the run of the server. */
-  async #prepare (client: pg.Client, isLane: boolean): Promise<string> {
+  async #prepare (client: pg.Client): Promise<string> {
     const run = this.can.transactionIds ? RUN_OF_SERVER : "''"
     const results = await client.query(`${FORMS}; SELECT ${run} AS run, pg_backend_pid() AS pid, current_setting('server_version_num') AS version, current_setting('default_transaction_isolation') AS isolation`) as unknown as
       Array<pg.QueryResult<{ run: string, pid: number, version: string, isolation: string }>>
@@ -150,7 +159,7 @@ export class Opener {
     if (row === undefined) throw new Error('the server does not say who it is')
     if (this.#run !== undefined && row.run !== this.#run) throw new ConnectFailure('another server answers there than before, or it has recovered from a crash.')
     this.#server ??= await this.#meet(client, row)
-    if (!this.#server.isPooled && this.can.sessions) await client.query(this.#limits(isLane))
+    if (!this.#server.isPooled && this.can.sessions) await client.query(this.#limits())
     return row.run
   }
 
@@ -160,13 +169,13 @@ export class Opener {
   }
 
   /** Sets those of the server's limits that it has. */
-  #limits (isLane: boolean): string {
+  #limits (): string {
     const { statementTimeoutMs, txTimeoutMs } = this.#settings
     const limits: Record<string, string> = {
-      statement_timeout: isLane ? String(LONGEST_ON_LANE_MS) : laterMs(statementTimeoutMs),
+      statement_timeout: laterMs(statementTimeoutMs),
       idle_in_transaction_session_timeout: laterMs(txTimeoutMs),
       transaction_timeout: laterMs(txTimeoutMs),
-      default_transaction_read_only: isLane ? 'on' : 'off'
+      default_transaction_read_only: 'off'
     }
     const values = Object.entries(limits).map(([name, value]) => `('${name}', '${value}')`).join(', ')
     return `SELECT set_config(v.name, v.value, false) FROM (VALUES ${values}) v (name, value) JOIN pg_settings USING (name);
@@ -193,6 +202,11 @@ async function measureRoundTrip (client: pg.Client): Promise<number> {
 }
 
 /** 0 is no limit. */
+/** SQL that sets what a lane has of its own. */
+function settingsOf (statementTimeout: string, readOnly: 'on' | 'off'): string {
+  return `SELECT set_config('statement_timeout', '${statementTimeout}', false), set_config('default_transaction_read_only', '${readOnly}', false)`
+}
+
 function laterMs (ms: number): string {
   return Number.isFinite(ms) ? String(Math.min(2 ** 31 - 1, Math.ceil(ms) + LATER_MS)) : '0'
 }

@@ -63,11 +63,6 @@ export class Pool {
     return undefined
   }
 
-  /** Closes the session that was idle for longest. */
-  shrink (): void {
-    this.#close(this.#idle.shift())
-  }
-
   /** Closes what is idle: another connection went silent without an end, and so these may have. */
   distrust (): void {
     for (const idle of this.#idle.splice(0)) this.#close(idle)

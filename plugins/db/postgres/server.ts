@@ -72,7 +72,7 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
     this.#pool = new Pool(() => opener.open(), settings, log)
     if (first !== undefined) this.#pool.release(first, true)
     this.written = written
-    this.#gate = new Gate(hasLanes ? maxConnections - 1 : maxConnections, acquireTimeoutMs, txIdleTimeoutMs, this.#placement.meters.waits)
+    this.#gate = new Gate(maxConnections, acquireTimeoutMs, txIdleTimeoutMs, this.#placement.meters.waits)
     this.#lanes = hasLanes ? new Lanes(this, this.#gate) : undefined
   }
 
@@ -302,12 +302,15 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
 
   // --- lanes -----------------------------------------------------------------------------------------------------------------------
 
-  openLane (): Promise<Session> {
-    return this.#opener.openLane()
+  async openLane (): Promise<Session> {
+    const session = this.#pool.take() ?? await this.#opener.open()
+    await this.#opener.makeLane(session)
+    return session
   }
 
-  makeRoom (): void {
-    if (this.#pool.idle + this.#gate.load.used > this.#gate.size) this.#pool.shrink()
+  releaseLane (session: Session): void {
+    this.#opener.unmakeLane(session)
+    this.#pool.release(session, session.isOpen)
   }
 
   onCost (cost: Cost, ms: number): void {

@@ -197,7 +197,11 @@ export async function fuzz (url: string, { statements, seed, preparedStatements 
   const proxy = await Proxy.start(url, { seed, records: false })
   const settings = settingsFor(proxy.url, { preparedStatements })
   const opener = new Opener(settings)
-  const openLane = async (): Promise<TestLane> => new TestLane(await opener.openLane())
+  const openLane = async (): Promise<TestLane> => {
+    const session = await opener.open()
+    await opener.makeLane(session)
+    return new TestLane(session)
+  }
   const lane = await openLane()
   const log = { info: () => {}, warn: () => {}, error: () => {} }
   const db = createDatabase(await openPostgres(settings, log), { statementTimeoutMs: 60_000, txTimeoutMs: 60_000, log })

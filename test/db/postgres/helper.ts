@@ -28,7 +28,8 @@ export function settingsFor (url: string, others: Partial<PostgresSettings> = {}
 /** A session; `isLane`: of a lane, which is read only. Ended with the test. */
 export async function openSession (t: Test, url: string, isLane = false, others: Partial<PostgresSettings> = {}): Promise<Session> {
   const opener = new Opener(settingsFor(url, others))
-  const session = await (isLane ? opener.openLane() : opener.open())
+  const session = await opener.open()
+  if (isLane) await opener.makeLane(session)
   t.teardown(() => { session.destroy(new Error('the test is over')) })
   return session
 }

@@ -7,16 +7,10 @@ import { learn } from './helper.ts'
 const READ = { mode: 'read' } as const
 const one = 'SELECT ?::int AS one'
 
-/** How many connections are taken, but for that of a second lane. */
-function used (db: Database): number {
-  const { connections, lanes } = db.status().queues
-  return (connections?.used ?? 0) - Math.max(0, (lanes?.used ?? 0) - 1)
-}
-
-/** How many a transaction has taken when `work` is done in it; the least of some, since a second lane may be about to come or to go. */
+/** How many connections a transaction has taken when `work` is done in it; the least of some, since a read that waits on a lane gets one as well. */
 async function taken (db: Database, work: (tx: Transaction) => Promise<unknown>, options: TxOptions): Promise<number> {
   const counts: number[] = []
-  for (let i = 0; i < 10; i++) counts.push(await db.tx(async tx => { await work(tx); return used(db) }, options))
+  for (let i = 0; i < 10; i++) counts.push(await db.tx(async tx => { await work(tx); return db.status().queues.connections?.used ?? NaN }, options))
   return Math.min(...counts)
 }
 

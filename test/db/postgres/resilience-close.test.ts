@@ -36,7 +36,7 @@ void t.test('R23: whoever asks for a lane in the very turn in which it is there 
   const url = await freshUrl(t, 'postgres')
   const session = await openSession(t, url, true)
   const { promise, resolve } = Promise.withResolvers<typeof session>()
-  const lanes = new Lanes({ openLane: async () => await promise, makeRoom: () => {}, onCost: () => {}, onSilent: () => {}, isOld: () => false }, new Gate(1, 1000))
+  const lanes = new Lanes({ openLane: async () => await promise, releaseLane: () => {}, onCost: () => {}, onSilent: () => {}, isOld: () => false }, new Gate(1, 1000))
   t.equal(lanes.pick(), undefined)
   resolve(session)
   for (let i = 0; i < 10; i++) {
