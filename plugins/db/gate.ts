@@ -8,12 +8,13 @@
  *  4. A wait that can never end is refused at once: if every lease belongs to somebody who is waiting here for another one, none can ever come back.
  */
 import { abbreviate, DbClosed, PoolDeadlock, PoolTimeout, TxIdle } from '../errors.ts'
+import { List, Listed } from './list.ts'
 import { checkLimits, watchLimits } from './scope.ts'
 import type { Meter } from './meter.ts'
 import type { Lease, Limits, OpenTransaction, RunningStatement } from './types.ts'
 
 /** A place that is taken. */
-export class GateLease implements Lease {
+export class GateLease extends Listed implements Lease {
   readonly since = performance.now()
   /** For messages: the last statement, without values. */
   doing: string
@@ -27,6 +28,7 @@ export class GateLease implements Lease {
   readonly request: object | undefined
 
   constructor (doing: string, request?: object) {
+    super()
     this.doing = doing
     this.request = request
   }
@@ -49,21 +51,28 @@ export class GateLease implements Lease {
 /** What the engines themselves take places for. */
 const OURS: ReadonlySet<string> = new Set(['maintenance'])
 
-interface Waiter {
-  readonly held: Limits['held']
+class Waiter extends Listed {
   readonly doing: string
   readonly limits: Limits
-  readonly since: number
+  readonly since = performance.now()
   readonly admit: (lease: GateLease) => void
   readonly refuse: (error: Error) => void
+
+  constructor (doing: string, limits: Limits, admit: (lease: GateLease) => void, refuse: (error: Error) => void) {
+    super()
+    this.doing = doing
+    this.limits = limits
+    this.admit = admit
+    this.refuse = refuse
+  }
 }
 
 export class Gate {
   #size: number
   readonly #acquireTimeoutMs: number
   readonly #idleTimeoutMs: number
-  readonly #leases = new Set<GateLease>()
-  readonly #waiters = new Set<Waiter>()
+  readonly #leases = new List<GateLease>()
+  readonly #waiters = new List<Waiter>()
   #closed = false
   #idleWatch: NodeJS.Timeout | undefined
   #onEmpty: (() => void) | undefined
@@ -119,7 +128,7 @@ export class Gate {
   }
 
   #admitNext (): void {
-    const [next] = this.#waiters
+    const next = this.#waiters.first
     if (next !== undefined && !this.isFull) next.admit(this.#lease(next.doing, next.limits.request))
     else if (this.#leases.size === 0) this.#onEmpty?.()
   }
@@ -150,12 +159,12 @@ export class Gate {
 
   /** Who waits, the first first. */
   listWaiting (): RunningStatement[] {
-    return [...this.#waiters].map(waiter => ({ key: waiter, sql: waiter.doing, place: 'queue', since: waiter.since, deadline: waiter.limits.deadline, request: waiter.limits.request, stop: waiter.refuse }))
+    return this.#waiters.toArray().map(waiter => ({ key: waiter, sql: waiter.doing, place: 'queue', since: waiter.since, deadline: waiter.limits.deadline, request: waiter.limits.request, stop: waiter.refuse }))
   }
 
   /** What is held by somebody, and by nobody else. */
   listHeld (): OpenTransaction[] {
-    return [...this.#leases].filter(({ leader, doing }) => leader === undefined && !OURS.has(doing))
+    return this.#leases.toArray().filter(({ leader, doing }) => leader === undefined && !OURS.has(doing))
       .map(lease => ({ key: lease, sql: lease.doing, since: lease.since, idleSince: lease.idleSince, request: lease.request, stop: lease.expire }))
   }
 
@@ -163,7 +172,7 @@ export class Gate {
   refuse (): void {
     this.#closed = true
     this.#onPlace = undefined
-    for (const waiter of this.#waiters) waiter.refuse(new DbClosed())
+    this.#waiters.forEach(waiter => { waiter.refuse(new DbClosed()) })
     this.onWanted?.()
   }
 
@@ -173,7 +182,7 @@ export class Gate {
     if (this.#leases.size === 0) return
     await new Promise<void>(resolve => {
       const timer = setTimeout(() => {
-        for (const lease of this.#leases) lease.expire?.(new DbClosed()) // its function may never end
+        this.#leases.forEach(lease => lease.expire?.(new DbClosed())) // its function may never end
         resolve()
       }, graceMs)
       this.#onEmpty = () => { clearTimeout(timer); resolve() }
@@ -193,18 +202,11 @@ export class Gate {
         clearTimeout(timer)
         unwatch()
       }
-      const waiter: Waiter = {
-        held: limits.held,
-        doing: sql,
-        limits,
-        since: performance.now(),
-        admit: lease => {
-          leave()
-          this.#waits?.note(performance.now() - waiter.since)
-          resolve(lease)
-        },
-        refuse: error => { leave(); reject(error) }
-      }
+      const waiter = new Waiter(sql, limits, lease => {
+        leave()
+        this.#waits?.note(performance.now() - waiter.since)
+        resolve(lease)
+      }, error => { leave(); reject(error) })
       const timer = setTimeout(() => { waiter.refuse(new PoolTimeout(this.#acquireTimeoutMs, this.#describe())) }, this.#acquireTimeoutMs)
       const unwatch = watchLimits(limits, sql, waiter.refuse)
       this.#waiters.add(waiter)
@@ -228,7 +230,7 @@ export class Gate {
 
   #expireIdle (): void {
     const before = performance.now() - this.#idleTimeoutMs
-    const idle = [...this.#leases].map(lease => ({ since: lease.idleSince ?? Infinity, expire: (lease.leader ?? lease).expire }))
+    const idle = this.#leases.toArray().map(lease => ({ since: lease.idleSince ?? Infinity, expire: (lease.leader ?? lease).expire }))
       .filter(({ since, expire }) => since < before && expire !== undefined).sort((a, b) => a.since - b.since)
     for (const { expire } of idle.slice(0, this.#waiters.size)) expire?.(new TxIdle(this.#idleTimeoutMs))
   }
@@ -236,13 +238,13 @@ export class Gate {
   #canNeverEnd (held: readonly Lease[]): boolean {
     if (held.length === 0) return false
     const blocked = new Set<Lease>(held)
-    for (const waiter of this.#waiters) for (const lease of waiter.held) blocked.add(lease)
-    return [...this.#leases].every(lease => blocked.has(lease.leader ?? lease))
+    for (const { limits } of this.#waiters.toArray()) for (const lease of limits.held) blocked.add(lease)
+    return this.#leases.toArray().every(lease => blocked.has(lease.leader ?? lease))
   }
 
   #describe (): string {
     const now = performance.now()
-    const lines = [...this.#leases].map(({ since, doing }) => `"${abbreviate(doing, 60)}" for ${Math.round(now - since)} ms`)
+    const lines = this.#leases.toArray().map(({ since, doing }) => `"${abbreviate(doing, 60)}" for ${Math.round(now - since)} ms`)
     return lines.join(', ')
   }
 }

@@ -6,6 +6,7 @@
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { databaseError } from '../errors.ts'
+import { List, Listed } from './list.ts'
 import type { Lease, Limits } from './types.ts'
 
 /** What the scope needs to know of a transaction. */
@@ -22,6 +23,23 @@ export interface Link {
   /** What the transaction holds now; asking makes nothing. */
   readonly lease: Lease | undefined
   readonly outer: Link | undefined
+}
+
+/** Of a transaction that is there already. A class, since V8 makes and keeps a hidden class for each object literal with an accessor, and with it what that refers to. */
+class OpenedLink implements Link {
+  readonly database: object
+  readonly transaction: ScopedTransaction | undefined
+  readonly outer: Link | undefined
+
+  constructor (database: object, transaction: ScopedTransaction | undefined, outer: Link | undefined) {
+    this.database = database
+    this.transaction = transaction
+    this.outer = outer
+  }
+
+  get lease (): Lease | undefined {
+    return this.transaction?.lease
+  }
 }
 
 export interface Scope {
@@ -64,7 +82,7 @@ export function runWithSignal<T> (signal: AbortSignal, fn: () => T): T {
 /** Runs `fn` with `transaction` as the current one of `database`; undefined for none. */
 export function runInTransaction<T> (database: object, transaction: ScopedTransaction | undefined, fn: () => T): T {
   const { deadline, signal, request, link: outer } = currentScope()
-  return storage.run({ deadline, signal, request, link: { database, transaction, get lease () { return transaction?.lease }, outer } }, fn)
+  return storage.run({ deadline, signal, request, link: new OpenedLink(database, transaction, outer) }, fn)
 }
 
 export function findTransaction (scope: Scope, database: object): ScopedTransaction | undefined {
@@ -103,11 +121,19 @@ export function limitError ({ signal }: Limits, sql: string): Error {
 }
 
 /** What is ended when its limits pass. */
-export interface Watched {
+export class Watched extends Listed {
   readonly deadline: number
   readonly signal: AbortSignal | undefined
   readonly sql: string
   readonly expire: (error: Error) => void
+
+  constructor (sql: string, { deadline, signal }: Pick<Limits, 'deadline' | 'signal'>, expire: (error: Error) => void) {
+    super()
+    this.sql = sql
+    this.deadline = deadline
+    this.signal = signal
+    this.expire = expire
+  }
 }
 
 /**
@@ -115,7 +141,7 @@ export interface Watched {
  * process only as long as something is watched; and one listener for each signal.
  */
 export class LimitWatch<W extends Watched = Watched> {
-  readonly #watched = new Set<W>()
+  readonly #watched = new List<W>()
   readonly #signals = new Set<AbortSignal>()
   #timer: NodeJS.Timeout | undefined
   #timerDue = Infinity
@@ -140,12 +166,12 @@ export class LimitWatch<W extends Watched = Watched> {
   }
 
   list (): W[] {
-    return [...this.#watched]
+    return this.#watched.toArray()
   }
 
   /** Of all that is watched. */
   expireAll (errorOf: (watched: W) => Error): void {
-    for (const watched of this.#watched) watched.expire(errorOf(watched))
+    this.#watched.forEach(watched => { watched.expire(errorOf(watched)) })
   }
 
   /** Keeps nothing that would outlive the connection's use. */
@@ -165,16 +191,16 @@ export class LimitWatch<W extends Watched = Watched> {
   readonly #onTimer = (): void => {
     const now = performance.now()
     let next = Infinity
-    for (const { deadline, sql, expire } of this.#watched) {
+    this.#watched.forEach(({ deadline, sql, expire }) => {
       if (deadline <= now) expire(databaseError('timeout', sql))
       else next = Math.min(next, deadline)
-    }
+    })
     this.#timerDue = Infinity
     if (next < Infinity) this.#setTimer(next)
   }
 
   readonly #onAbort = ({ target }: Event): void => {
-    for (const { signal, sql, expire } of this.#watched) if (signal === target) expire(databaseError('aborted', sql, { cause: signal?.reason }))
+    this.#watched.forEach(({ signal, sql, expire }) => { if (signal === target) expire(databaseError('aborted', sql, { cause: signal?.reason })) })
   }
 }
 
@@ -188,15 +214,11 @@ const deadlines = new LimitWatch()
 /** Calls `expire` with our error, in nobody's context, when the limits pass, which they have not yet (`checkLimits`); the answer ends the watch. */
 export function watchLimits ({ deadline, signal }: Pick<Limits, 'deadline' | 'signal'>, sql: string, expire: (error: Error) => void): () => void {
   const onAbort = (): void => { expire(databaseError('aborted', sql, { cause: signal?.reason })) }
-  const watched: Watched = {
-    deadline,
-    signal: undefined, // which may not outlive what is watched, and is looked at here
-    sql,
-    expire: error => {
-      deadlines.delete(watched)
-      expire(error)
-    }
-  }
+  // not with its signal, which may not outlive what is watched, and is looked at here
+  const watched = new Watched(sql, { deadline, signal: undefined }, error => {
+    deadlines.delete(watched)
+    expire(error)
+  })
   if (deadline < Infinity) deadlines.add(watched)
   signal?.addEventListener('abort', onAbort, { once: true })
   return () => {

@@ -16,7 +16,6 @@
  *  6. Only the outermost COMMITs. An answer that says ROLLBACK, or none at all, is an error (the engines see to it).
  *  7. Callbacks run when the outermost has ended and its connection is released: afterCommit of all levels that were kept, afterRollback of all that were not.
  */
-import { AsyncLocalStorage } from 'node:async_hooks'
 import type { FastifyError } from '@fastify/error'
 import { abbreviate, isOurs, TxClosed, TxCursorOpen, TxDoomed, TxOutcomeUnknown, TxParentInUse, TxRolledBack } from '../errors.ts'
 import { checkChannel, checkPayload } from './channels.ts'
@@ -422,7 +421,9 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
 
   /** Calls `onExpired`, in the context of who calls this, if it is ended from outside or its time passes while it is open. For a transaction that is ended by hand. */
   guard (onExpired: (error: Error) => void): void {
-    this.#onExpired = AsyncLocalStorage.bind(onExpired)
+    const { promise, resolve } = Promise.withResolvers<Error>()
+    void promise.then(onExpired) // in this context, as with AsyncLocalStorage.bind; but that makes what it holds live until the next full collection
+    this.#onExpired = resolve
     this.#unguard = watchLimits({ deadline: this.settings.deadline, signal: undefined }, 'the transaction of the request', error => { this.expire(error) })
   }
 

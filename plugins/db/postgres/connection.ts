@@ -13,8 +13,9 @@
  */
 import { databaseError, DbBind, errorKind, TxDoomed, TxLost, TxOutcomeUnknown, TxPropagation, TxRolledBack } from '../../errors.ts'
 import type { GateLease } from '../gate.ts'
+import { Listed } from '../list.ts'
 import type { ResultLimits } from '../result.ts'
-import { checkLimits, LimitWatch, type Watched } from '../scope.ts'
+import { checkLimits, LimitWatch, Watched } from '../scope.ts'
 import { bindValues } from '../sql.ts'
 import type { BeginOptions, Connection, Limits, Method, Params, Query, Row, RunningStatement, Script } from '../types.ts'
 import { Call, control, FetchCall, OpenCall, Repeatable } from './call.ts'
@@ -63,28 +64,19 @@ const LONGEST_COMMIT_MS = 60_000
 type Send = () => Promise<Exchange>
 
 /** A statement that was sent and is not answered. */
-class Running implements Watched {
-  readonly sql: string
+class Running extends Watched {
   readonly since = performance.now()
-  readonly deadline: number
-  readonly signal: AbortSignal | undefined
   readonly request: object | undefined
   /** Why it is stopped, if it is. */
   reason: Error | undefined
-  readonly #stop: (running: Running, error: Error) => void
 
-  constructor (sql: string, { deadline, signal, request }: Limits, stop: (running: Running, error: Error) => void) {
-    this.sql = sql
-    this.deadline = deadline
-    this.signal = signal
-    this.request = request
-    this.#stop = stop
+  constructor (sql: string, limits: Limits, stop: (running: Running, error: Error) => void) {
+    super(sql, limits, error => { stop(this, error) })
+    this.request = limits.request
   }
-
-  readonly expire = (error: Error): void => { this.#stop(this, error) }
 }
 
-export class PostgresConnection implements Connection {
+export class PostgresConnection extends Listed implements Connection {
   readonly isPipelined: boolean
   readonly lease: GateLease
   readonly session: Session
@@ -118,6 +110,7 @@ export class PostgresConnection implements Connection {
   #asked: Asked | undefined
 
   constructor (session: Session, lease: GateLease, home: Home, request: object | undefined, onRelease: () => void) {
+    super()
     this.isPipelined = home.can.pipelines
     this.session = session
     this.lease = lease

@@ -27,7 +27,7 @@ export const LONGEST_ON_LANE_MS = 250
 const GROUP = 16
 /** Reads that are sent and not answered; the others wait here. */
 const MOST_SENT = 512
-const SILENT_MS = 4
+const SILENT_MS = 2
 /** So many times what a group usually takes is long, whatever it is in ms. */
 const UNUSUAL = 6
 /** No group can take so long, since the server ends each of its statements: whoever is at the other end has gone. */
@@ -108,7 +108,9 @@ export class Lane {
   readonly session: Session
   readonly #owner: LaneOwner
   #waiting: LaneCall[] = []
-  readonly #sent = new Set<LaneCall>()
+  /** By group, in the order in which they are answered. */
+  readonly #sent: Array<readonly LaneCall[]> = []
+  #sentCount = 0
   #isFlushDue = false
   /** What one read takes on average. */
   #costMs = 0
@@ -136,13 +138,13 @@ export class Lane {
 
   /** What is not answered. Nothing on a lane is cancelled: who stops it tells its caller. */
   listRunning (): RunningStatement[] {
-    return [...this.#sent, ...this.#waiting].filter(({ isSettled }) => !isSettled)
+    return [...this.#sent.flat(), ...this.#waiting].filter(({ isSettled }) => !isSettled)
       .map(call => ({ key: call, sql: call.query.sql, place: 'lane', since: call.since, deadline: call.limits.deadline, request: call.limits.request, stop: error => { call.reject(error) } }))
   }
 
   /** Reads that are not answered. */
   get depth (): number {
-    return this.#waiting.length + this.#sent.size
+    return this.#waiting.length + this.#sentCount
   }
 
   /** `call.answered` rejects with `Repeatable` for what may be run again elsewhere, with `EXPIRED`, or with the server's error. */
@@ -162,7 +164,7 @@ export class Lane {
   readonly #flush = (): void => {
     this.#isFlushDue = false
     let taken = 0
-    while (taken < this.#waiting.length && this.#sent.size < MOST_SENT) {
+    while (taken < this.#waiting.length && this.#sentCount < MOST_SENT) {
       const group = this.#waiting.slice(taken, taken + GROUP)
       taken += group.length
       this.#send(group)
@@ -174,10 +176,9 @@ export class Lane {
 
   #send (calls: readonly LaneCall[]): void {
     if (this.session.pending === 0) this.#startHead()
-    for (const call of calls) {
-      this.session.prepare(call.text)
-      this.#sent.add(call)
-    }
+    for (const { text } of calls) this.session.prepare(text)
+    this.#sent.push(calls)
+    this.#sentCount += calls.length
     this.session.send(new Exchange(calls, exchange => { this.#answered(exchange, calls) }))
   }
 
@@ -185,7 +186,9 @@ export class Lane {
 
   #answered (exchange: Exchange, calls: readonly LaneCall[]): void {
     const { error, position, isLost, status } = exchange
-    for (const call of calls) this.#leave(call)
+    this.#sent.shift()
+    this.#sentCount -= calls.length
+    for (const call of calls) call.isOnLane = false
     if (isLost || status !== 'I') return this.#lost(error, calls)
     this.#learn(calls)
     this.#startHead()
@@ -222,11 +225,6 @@ export class Lane {
     this.#send([call])
   }
 
-  #leave (call: LaneCall): void {
-    call.isOnLane = false
-    this.#sent.delete(call)
-  }
-
   /** Each of a group is taken to have cost the same. */
   #learn (calls: readonly LaneCall[]): void {
     const ms = this.#workedMs()
@@ -260,7 +258,7 @@ export class Lane {
     const late = now - this.#timerDue
     if (late > LATE_MS) this.#excusedMs += late
     else setImmediate(this.#listen) // what has arrived is read first
-    for (const call of this.#sent) call.checkLimits(now)
+    for (const calls of this.#sent) for (const call of calls) call.checkLimits(now)
     for (const call of this.#waiting) call.checkLimits(now)
     this.#owner.onTick(this)
     this.#watch()
@@ -268,12 +266,12 @@ export class Lane {
 
   readonly #listen = (): void => {
     const workedMs = this.#workedMs()
-    if (this.#sent.size === 0 || workedMs < Math.max(SILENT_MS, UNUSUAL * this.#typical.medianMs)) return
+    if (this.#sentCount === 0 || workedMs < Math.max(SILENT_MS, UNUSUAL * this.#typical.medianMs)) return
     if (workedMs > GONE_MS) return this.session.destroy(new Error(`a lane was silent for ${GONE_MS} ms`))
     this.isSilent = true
     const waiting = this.#waiting.splice(0)
     for (const call of waiting) call.isOnLane = false
-    const calls = [...this.#sent, ...waiting].filter(call => !call.isSettled && !call.isElsewhere)
+    const calls = [...this.#sent.flat(), ...waiting].filter(call => !call.isSettled && !call.isElsewhere)
     for (const call of calls) call.isElsewhere = true
     if (calls.length > 0) this.#owner.onSilent(calls)
   }

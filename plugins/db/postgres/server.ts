@@ -11,6 +11,7 @@
  */
 import { DbClosed, isOurs } from '../../errors.ts'
 import { Gate, type GateLease } from '../gate.ts'
+import { List } from '../list.ts'
 import type { Cost } from '../placement.ts'
 import { checkLimits, limitError, watchLimits } from '../scope.ts'
 import { bindValues } from '../sql.ts'
@@ -58,7 +59,7 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
   /** Undefined: there are too few connections, a pooler, which gives a lane's session to others, or a server that is no PostgreSQL. */
   readonly #lanes: Lanes | undefined
   readonly #placement: LanePlacement
-  readonly #lent = new Set<PostgresConnection>()
+  readonly #lent = new List<PostgresConnection>()
   #closing: Promise<void> | undefined
 
   /** `opener` has opened a session. `written`: for what is written here and read elsewhere. */
@@ -276,7 +277,7 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
   }
 
   activity (): Activity {
-    const statements = [...this.#lent].flatMap(connection => connection.listRunning()).concat(this.#lanes?.listRunning() ?? [], this.#gate.listWaiting())
+    const statements = this.#lent.toArray().flatMap(connection => connection.listRunning()).concat(this.#lanes?.listRunning() ?? [], this.#gate.listWaiting())
     return { statements: statements.toSorted((a, b) => a.since - b.since), transactions: this.#gate.listHeld().toSorted((a, b) => a.since - b.since) }
   }
 
@@ -287,7 +288,7 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
   async #close (graceMs: number): Promise<void> {
     await this.#gate.close(graceMs)
     this.#lanes?.close()
-    for (const connection of this.#lent) connection.cut()
+    this.#lent.forEach(connection => { connection.cut() })
     this.#pool.close()
   }
 
@@ -295,7 +296,7 @@ export class PostgresServer implements Home, LanesOwner, ReadHome {
   cut (): void {
     this.#closing ??= Promise.resolve()
     this.#gate.refuse()
-    for (const connection of this.#lent) connection.cut()
+    this.#lent.forEach(connection => { connection.cut() })
     this.#lanes?.cut()
     this.#pool.close()
   }
