@@ -132,7 +132,7 @@ export class SqliteConnection implements Connection {
       await turn
       checkLimits(limits, query.sql)
     }
-    const prepared = place.handle.prepare(query.text)
+    const prepared = place.prepare(query.text)
     const cost = prepared.cost ??= this.#home.costOf(query, values)
     const mayMove = this.#isUntouched() || this.#mode === 'read'
     if (!cost.isShort && mayMove) {

@@ -121,7 +121,7 @@ class SqliteEngine implements Engine, Home {
     const values = bind(query, params)
     try {
       checkLimits(limits, query.sql, since)
-      const prepared = this.#reader.handle.prepare(query.text)
+      const prepared = this.#reader.prepare(query.text)
       if (!prepared.statement.readonly) return await this.#writeAlone(method, query, params, limits)
       const cost = prepared.cost ??= this.costOf(query, values)
       if (cost.isShort) {
@@ -146,7 +146,7 @@ class SqliteEngine implements Engine, Home {
 
   #tryOut (cost: Cost, method: Method, { text }: Query, values: readonly unknown[], limits: Limits, now: number | undefined): unknown {
     const place = this.#freshest()
-    const prepared = place.handle.prepare(text)
+    const prepared = place.prepare(text)
     for (let tries = 1; ; tries++) {
       try {
         const result = place.tryOut(method, prepared, values, limits, tries === 1 ? now : undefined)
@@ -192,7 +192,7 @@ class SqliteEngine implements Engine, Home {
 
   #reads ({ sql, text }: Query): boolean {
     try {
-      return this.#reader.handle.prepare(text).statement.readonly
+      return this.#reader.prepare(text).statement.readonly
     } catch (error) {
       throw toOurError(error, sql)
     }

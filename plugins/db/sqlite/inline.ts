@@ -93,15 +93,30 @@ export class Inline {
     }
   }
 
-  /** What takes no time and has to be done. If it meets the budget of another statement nevertheless, on a machine that is busy, it has done nothing. */
+  /** What takes no time and has to be done. */
   control (sql: string): void {
     try {
       this.handle.execute('run', sql, [])
     } catch (error) {
-      if (codeOf(error) !== 'SQLITE_INTERRUPT') throw error
-      this.#allow(0)
+      this.#liftBudget(error)
       this.handle.execute('run', sql, [])
     }
+  }
+
+  /** Looks at the file, if it is EXPLAIN. */
+  prepare (text: string): Prepared {
+    try {
+      return this.handle.prepare(text)
+    } catch (error) {
+      this.#liftBudget(error)
+      return this.handle.prepare(text)
+    }
+  }
+
+  /** What takes no time may meet the budget of the statement before it nevertheless, on a machine that is busy. It has done nothing then. */
+  #liftBudget (error: unknown): void {
+    if (codeOf(error) !== 'SQLITE_INTERRUPT') throw error
+    this.#allow(0)
   }
 
   /** All statements of a script under one budget. */

@@ -128,6 +128,17 @@ void t.test('an ALTER TABLE that the budget interrupts takes effect once', { ski
   t.equal(columns?.n, 40)
 })
 
+void t.test('an EXPLAIN, which looks at the file first, does not meet the budget of the statement before it', async t => {
+  const db = await openTestDatabase(t, 'sqlite')
+  await db.exec('CREATE TABLE a (id INTEGER PRIMARY KEY)')
+  const read = db.prepare('SELECT id FROM a WHERE id = 1')
+  for (let i = 0; i < 4000; i++) {
+    await db.deadline(0.02, async () => await read.get()).catch(() => {}) // or too late already
+    await db.prepare('EXPLAIN QUERY PLAN SELECT id FROM a').all()
+  }
+  t.match(await db.prepare('EXPLAIN QUERY PLAN SELECT id FROM a').all(), [{ detail: 'SCAN a' }])
+})
+
 void t.test('15: a write that waited for another process\' lock is still under the budget', async t => {
   const path = join(freshFolder(t), 'a.db')
   const db = await openUrl(t, `sqlite:${path}`)
