@@ -2,7 +2,7 @@
  * A queue in front of a fixed number of places (the writer of SQLite, the connections of PostgreSQL): whoever asks first is served first.
  *
  * Kept true:
- *  1. At most `size` leases are out; a lease is given back exactly once. A place may be withdrawn for as long as nobody needs it.
+ *  1. At most `size` leases are out; a lease is given back exactly once. A place may be withdrawn, and is there again once it is restored.
  *  2. A waiter leaves the queue when it is served, when its limits pass, when the acquire time-out passes, or when the gate closes; nothing of it stays.
  *  3. Leases that have been idle for longer than the idle time-out are ended when others wait: as many as wait, the longest idle first.
  *  4. A wait that can never end is refused at once: if every lease belongs to somebody who is waiting here for another one, none can ever come back.
@@ -48,8 +48,8 @@ export class GateLease extends Listed implements Lease {
   }
 }
 
-/** What the engines themselves take places for. */
-const OURS: ReadonlySet<string> = new Set(['maintenance'])
+/** What an engine itself takes a place for. */
+export const MAINTENANCE = 'maintenance'
 
 class Waiter extends Listed {
   readonly doing: string
@@ -164,7 +164,7 @@ export class Gate {
 
   /** What is held by somebody, and by nobody else. */
   listHeld (): OpenTransaction[] {
-    return this.#leases.toArray().filter(({ leader, doing }) => leader === undefined && !OURS.has(doing))
+    return this.#leases.toArray().filter(({ leader, doing }) => leader === undefined && doing !== MAINTENANCE)
       .map(lease => ({ key: lease, sql: lease.doing, since: lease.since, idleSince: lease.idleSince, request: lease.request, stop: lease.expire }))
   }
 

@@ -140,7 +140,7 @@ export interface EngineStatus {
   /** The statements met last, the slowest first. [] where an engine does not choose. */
   readonly statements: readonly StatementStatus[]
   readonly meters: Meters
-  /** Places that are taken, and how many wait for one. */
+  /** Places that are taken, and how many wait for one. PostgreSQL: a lane is one of DB_POOL_MAX, and counted among `lanes` alone. */
   readonly queues: Readonly<Record<string, { readonly used: number, readonly waiting: number }>>
   /** Undefined: there is none. PostgreSQL. */
   readonly replica?: {

@@ -7,12 +7,10 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { getHeapSpaceStatistics } from 'node:v8'
-import Fastify from 'fastify'
 import t from 'tap'
-import config from '../../plugins/config/index.ts'
-import db from '../../plugins/db/index.ts'
 import tx from '../../plugins/tx/index.ts'
-import { engines, freshUrl } from '../helper/db.ts'
+import { startPlugins } from '../helper/app.ts'
+import { engines } from '../helper/db.ts'
 
 const TIMES = 3
 const ROUNDS = 250
@@ -64,11 +62,7 @@ class Client {
 
 for (const engine of engines) {
   void t.test(`${engine}: what has ended leaves nothing behind`, async t => {
-    const url = await freshUrl(t, engine)
-    const app = Fastify()
-    t.teardown(async () => { await app.close() })
-    await app.register(config, { env: { DATABASE_URL: url } })
-    await app.register(db)
+    const app = await startPlugins(t, engine)
     await app.register(tx)
     await app.db.exec('CREATE TABLE a (id INTEGER PRIMARY KEY, n INTEGER NOT NULL); INSERT INTO a (id, n) VALUES (1, 0)')
     const read = app.db.prepare('SELECT n FROM a WHERE id = ?')

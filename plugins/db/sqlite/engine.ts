@@ -10,7 +10,7 @@
  *     that the last connection can put the WAL away, and that is done in a thread if there is much of it.
  */
 import { DbClosed, DbCursorExpired, databaseError } from '../../errors.ts'
-import { Gate, type GateLease } from '../gate.ts'
+import { Gate, MAINTENANCE, type GateLease } from '../gate.ts'
 import { Placement, type Cost } from '../placement.ts'
 import { checkLimits } from '../scope.ts'
 import { createParser, sqliteTokens, type Dialect } from '../sql.ts'
@@ -431,7 +431,7 @@ class SqliteEngine implements Engine, Home {
 
   /** The writer's thread, while nobody writes. Undefined: there is none, or none was started. */
   async withWriterThread<T> (limits: Limits, task: (thread: Thread) => Promise<T>): Promise<T> {
-    const lease = await this.#writerGate.acquire(limits, 'maintenance')
+    const lease = await this.#writerGate.acquire(limits, MAINTENANCE)
     try {
       return await task(await this.writerThread())
     } finally {
