@@ -221,7 +221,7 @@ async function lockElsewhere (t: Test, path: string): Promise<void> {
     const db = new Sqlite(${JSON.stringify(path)})
     db.exec('BEGIN IMMEDIATE')
     console.log('locked')
-    process.stdin.on('end', () => { process.exit() }).resume()`
+    process.stdin.on('end', () => { db.close(); process.exit() }).resume() // it names db: one that nobody can reach is collected, and closed`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'pipe', 'inherit'] })
   t.teardown(async () => {
     child.stdin.end()

@@ -190,7 +190,7 @@ void t.test('161: a process that is killed in a transaction leaves what was comm
     const insert = db.prepare('INSERT INTO a (id) VALUES (?)')
     for (let id = 2; id < 5000; id++) insert.run(id)
     console.log('written')
-    setInterval(() => {}, 1000)`
+    setInterval(() => db.open, 1000)` // it names db: one that nobody can reach is collected, and closed
   const child = spawn(process.execPath, ['--input-type=module', '-e', program], { stdio: ['ignore', 'pipe', 'inherit'], cwd: new URL('../../../', import.meta.url) })
   await once(createInterface({ input: child.stdout }), 'line')
   child.kill('SIGKILL')
