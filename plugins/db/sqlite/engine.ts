@@ -76,7 +76,7 @@ class SqliteEngine implements Engine, Home {
   #writerNow: Thread | undefined
   readonly #snapshots = new Set<Inline>()
   readonly #idleSnapshots: Inline[] = []
-  /** Of readers that are not in `#threads` any more. */
+  /** Of the event loop, by what ran longer than the budget. */
   readonly #stalls = { count: 0, longestMs: 0 }
   #size = { bytes: 0, at: -Infinity }
   #recent: { readonly version: unknown, readonly at: number } | undefined

@@ -7,7 +7,7 @@
  *     caller is told in time, and the next task waits for its end, but no longer than its own limits.
  *  3. Success is reported if the task succeeded, also if it was told to stop meanwhile: a COMMIT counts.
  *  4. Threads do not keep the process alive, unless they work.
- *  5. What closes a cursor is never stopped.
+ *  5. What closes a cursor, or the connection, is never stopped: whoever is next on this connection would fail, and who waits for its end would wait for ever.
  */
 import { Worker } from 'node:worker_threads'
 import Sqlite from 'better-sqlite3'
@@ -225,7 +225,7 @@ export class Thread {
       }, STOP_GRACE_MS)
     }
     this.current = { sql, since: performance.now(), limits, stop }
-    this.#stop = task.kind === 'close' ? undefined : stop // a cursor whose end was stopped before it began stays open, and whoever is next on this connection fails
+    this.#stop = task.kind === 'close' || task.kind === 'end' ? undefined : stop
     const unwatch = watchLimits(limits, sql, stop)
     const answer = await this.#ask({ operation, remainingMs: limits.deadline === Infinity ? undefined : Math.max(0.01, limits.deadline - performance.now()), task })
     unwatch()

@@ -27,7 +27,10 @@ try {
   watchdog?.limitLength(settings.maxLengthBytes)
   if (readonly && watchdog !== undefined) stepBack() // without one what is short is here as well
   const handle = new Handle(db, watchdog)
-  port.on('message', (request: Request) => { port.postMessage(answerTo(handle, request, task => perform(db, handle, task))) })
+  port.on('message', (request: Request) => {
+    port.postMessage(answerTo(handle, request, task => perform(db, handle, task)))
+    if (request.task.kind === 'end') port.close() // whatever came of it, or its end would be waited for in vain
+  })
   port.postMessage({ slot: watchdog?.slot ?? 0 })
 } catch (error) {
   port.postMessage({ failure: failureOf(error) })
@@ -45,7 +48,7 @@ function answerTo (handle: Handle, { operation, remainingMs, task }: Request, pe
     if (handle.watchdog?.begin(operation, remainingMs) === false) throw new Error('stopped before it began')
     return perform(task)
   })
-  const stopped = endOperation(handle)
+  const stopped = handle.isOpen ? endOperation(handle) : undefined
   return { ...result, stopped, inTransaction: handle.inTransaction, ms: performance.now() - startedAt }
 }
 
@@ -87,7 +90,6 @@ function end (handle: Handle): void {
   closeRows()
   handle.watchdog?.trim()
   handle.close()
-  port.close()
 }
 
 function fetch (): Batch {
