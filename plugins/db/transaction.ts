@@ -470,7 +470,10 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     await this.#close('commit')
     if (this.#unanswered > 0 || this.#isCommitted) await this.#answered
     if (this.#failure !== undefined) throw this.#because(new TxDoomed())
-    if (!this.#isCommitted) await this.#sendCommit()
+    if (!this.#isCommitted) {
+      this.#checkDeadline()
+      await this.#sendCommit()
+    }
     this.#isCommitted = true
     this.#release()
   }
@@ -482,6 +485,11 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
     if (outcome.status === 'fulfilled') return
     if (this.#failure !== undefined && outcome.reason instanceof TxRolledBack) throw this.#because(new TxDoomed())
     throw outcome.reason
+  }
+
+  /** A timer comes late if something has kept the event loop. */
+  #checkDeadline (): void {
+    if (this.#root.statements > 0) checkLimits(this.#commitLimits, 'the end of the transaction')
   }
 
   get #commitLimits (): Limits {
@@ -563,6 +571,7 @@ export class Tx implements Transaction, ScopedTransaction, Runner {
   async #keep (): Promise<void> {
     await this.#close('commit')
     if (this.#failure !== undefined) throw this.#because(new TxDoomed())
+    this.#checkDeadline()
     if (this.#savepoint !== undefined) await this.#root.#connection?.releaseSavepoint(this.#savepoint)
     this.state = 'closed'
   }

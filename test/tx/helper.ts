@@ -65,7 +65,7 @@ const tables = `
 /** A test on each engine. The name begins with the number of the case. */
 export function onEngines (name: string, run: (t: Test, server: Server) => Promise<void>, options: Options = {}): void {
   for (const engine of options.engines ?? engines) {
-    void tap.test(`${name} (${engine})`, { timeout: 15_000 }, async t => {
+    void tap.test(`${name} (${engine})`, { timeout: 60_000 }, async t => {
       const { server, end } = await startServer(t, engine, options)
       await run(t, server)
       await end()

@@ -209,6 +209,21 @@ onEachEngine('142: a deadline that comes before the function returns is first', 
   t.strictSame(await ids(db), [])
 })
 
+onEachEngine('142: also if the event loop was kept until then, and no timer could tell', async (t, db) => {
+  await db.exec(table)
+  const late = async (tx: Transaction): Promise<void> => {
+    await insert(tx, 1)
+    const end = performance.now() + 1000
+    while (performance.now() < end);
+  }
+  await t.rejects(db.tx(late, { timeout: 999 }), { code: 'TDM_ERR_DB_TIMEOUT' })
+  await db.tx(async tx => {
+    await insert(tx, 2)
+    await t.rejects(tx.tx(late, { ...nested, timeout: 999 }), { code: 'TDM_ERR_DB_TIMEOUT' })
+  })
+  t.strictSame(await ids(db), [2])
+})
+
 onEachEngine('143: of two deadlines, one in the other, the sooner holds', async (t, db) => {
   await db.exec(table)
   const never = new Promise<void>(() => {})
