@@ -83,3 +83,19 @@ t.test('of db.tx() outside of a request, and of the same by hand', { skip }, asy
   }), 3)
   await client.end()
 })
+
+t.test('the id of a transaction is asked for once, behind the writes that go out together, or behind the first one that writes', { skip }, async t => {
+  const { app: { db } } = await start(t)
+  const insert = db.prepare('INSERT INTO a (id) VALUES (?)')
+  const asked = db.prepare<{ n: number }>('SELECT coalesce(sum(generic_plans + custom_plans), 0)::int AS n FROM pg_prepared_statements WHERE statement LIKE \'SELECT pg_catalog.pg_current_xact_id%\'')
+  const countAsked = async (fn: () => Promise<unknown>): Promise<number> => await db.tx(async () => {
+    const before = await asked.get()
+    await fn()
+    const after = await asked.get()
+    return (after?.n ?? NaN) - (before?.n ?? NaN)
+  })
+  await countAsked(async () => {}) // that this writes nothing is known from now on
+  t.equal(await countAsked(async () => await Promise.all([insert.run(1), insert.run(2), insert.run(3)])), 1)
+  t.equal(await countAsked(async () => { for (let id = 4; id <= 6; id++) await insert.run(id) }), 1)
+  t.equal(await countAsked(async () => { await db.prepare('DELETE FROM a WHERE id = 0').run(); await insert.run(7); await insert.run(8) }), 2, 'what writes nothing has no id')
+})

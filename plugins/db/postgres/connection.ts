@@ -8,7 +8,7 @@
  *  3. A session whose state is not known to be clean is closed, never given back.
  *  4. If there is a replica, the position in the server's log is asked for behind what may have written (see written.ts), in an exchange of its own that travels with it. Nobody waits
  *     for the answer but the session, which is given back behind it.
- *  5. A transaction's id is asked for with its first write, so that its fate can be asked for if COMMIT is not answered. What is not known to have happened is never
+ *  5. A transaction's id is asked for behind its first writes, in the same packet, so that its fate can be asked for if COMMIT is not answered. What is not known to have happened is never
  *     reported as failed: TDM_ERR_TX_OUTCOME_UNKNOWN.
  */
 import { databaseError, DbBind, errorKind, TxDoomed, TxLost, TxOutcomeUnknown, TxPropagation, TxRolledBack } from '../../errors.ts'
@@ -24,7 +24,7 @@ import { cancelBackend } from './cancel.ts'
 import { isStale, isUnknown, sqlState, toOurError } from './errors.ts'
 import { NOTIFY } from './listening.ts'
 import { MOST_VALUES } from './messages.ts'
-import type { Exchange, Session } from './session.ts'
+import { Exchange, type Session } from './session.ts'
 import { readTraits, traitsOf, type Traits } from './traits.ts'
 import { toPostgres } from './values.ts'
 import { ASK_POSITION, readPosition, type Asked, type Written } from './written.ts'
@@ -94,8 +94,12 @@ export class PostgresConnection extends Listed implements Connection {
   /** Known once something was written by a statement; what a script or a cursor has written is asked for before COMMIT. */
   #transactionId: string | undefined
   #hasUnknownWrites = false
-  /** What these have written is not known, if COMMIT was sent behind them and nothing is answered. */
-  #unansweredWrites = 0
+  /** Statements that may write, as far as they were sent without the transaction's id. */
+  #writes = 0
+  /** Those of them of which is known what they have written: nothing, or it has the id. */
+  #knownWrites = 0
+  /** Asks for the id at its end, if it is not on its way already. */
+  #asking: Exchange | undefined
   /** What it has sent goes out with COMMIT, and has no id. */
   #hasNotified = false
   #isCommitting = false
@@ -163,16 +167,34 @@ export class PostgresConnection extends Listed implements Connection {
 
   async #execute (method: Method, query: Query, params: Params, limits: Limits): Promise<unknown> {
     const call = this.#callOf(method, query, params)
-    const isWrite = this.#isWriting && this.#transactionId === undefined && !this.#home.isKnownRead(query.sql)
-    const askId = isWrite && this.#home.can.transactionIds ? new Call(ASK_ID, [], 'get') : undefined
-    if (isWrite) this.#unansweredWrites++ // without an id for good
-    await this.#run(query.sql, traitsOf(query), limits, call, () => this.session.run(...this.#takeBegin(), call, ...askId === undefined ? [] : [askId]))
-    if (askId !== undefined) {
-      this.#unansweredWrites--
-      this.#noteId(askId)
-      if (this.#transactionId === undefined && traitsOf(query).looksRead) this.#home.noteRead(query.sql)
-    }
+    const mayWrite = this.#isWriting && this.#transactionId === undefined && !this.#home.isKnownRead(query.sql)
+    await this.#run(query.sql, traitsOf(query), limits, call, () => {
+      const calls = [...this.#takeBegin(), call]
+      return mayWrite ? this.#sendWrite(calls, query) : this.session.run(...calls)
+    })
     return call.answer
+  }
+
+  /** The id is asked for behind it; if another one that may write goes out with it, only behind that. */
+  #sendWrite (calls: readonly Call[], query: Query): Promise<Exchange> {
+    const writes = ++this.#writes
+    if (!this.#home.can.transactionIds) return this.session.run(...calls)
+    const ask = new Call(ASK_ID, [], 'get')
+    if (this.#asking !== undefined) this.#asking.last = undefined
+    return new Promise(resolve => {
+      const exchange = this.#asking = new Exchange(calls, () => {
+        if (exchange.error === undefined && exchange.calls.at(-1) === ask) this.#learn(ask, writes, query)
+        resolve(exchange)
+      })
+      exchange.last = ask
+      this.session.send(exchange)
+    })
+  }
+
+  #learn (ask: Call, writes: number, query: Query): void {
+    this.#noteId(ask)
+    this.#knownWrites = writes
+    if (this.#transactionId === undefined && traitsOf(query).looksRead) this.#home.noteRead(query.sql)
   }
 
   /**
@@ -408,7 +430,7 @@ export class PostgresConnection extends Listed implements Connection {
   async #findOutcome (cause: unknown, limits: Limits): Promise<void> {
     this.cut()
     const id = this.#transactionId
-    const hasUnknown = this.#hasNotified || this.#hasUnknownWrites || this.#unansweredWrites > 0
+    const hasUnknown = this.#hasNotified || this.#hasUnknownWrites || this.#writes > this.#knownWrites
     const outcome = id !== undefined ? await this.#home.resolve(id, this.session, limits) : hasUnknown ? undefined : 'committed'
     if (outcome === 'committed') return
     if (outcome === 'aborted') throw new TxLost({ cause })

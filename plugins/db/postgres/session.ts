@@ -23,7 +23,9 @@ import { decodeRowsOf, type DecodeRow } from './rows.ts'
 
 /** Calls that stand before one Sync. */
 export class Exchange {
-  readonly calls: readonly Call[]
+  calls: readonly Call[]
+  /** A call that joins them when the exchange is closed: by what is sent next, or when it is written. */
+  last: Call | undefined
   readonly #onEnd: (exchange: Exchange) => void
   /** How many calls are done. */
   position = 0
@@ -47,8 +49,6 @@ export class Exchange {
   }
 }
 
-const noCalls: readonly Call[] = []
-
 export interface SessionOptions {
   /** How many statements are kept prepared; 0: none, each is parsed at each run. */
   readonly preparedStatements: number
@@ -64,6 +64,8 @@ export class Session {
   readonly #exchanges: Exchange[] = []
   /** The last of the exchanges that were not written yet, which are at the end. */
   #unsent = 0
+  /** The very last one, as long as its Sync is not there. */
+  #open: Exchange | undefined
   readonly #statements = new Map<string, Prepared>()
   /** By exchange: a Parse that stands alone in it. */
   readonly #preparing = new Map<Exchange, Prepared>()
@@ -133,17 +135,27 @@ export class Session {
 
   send (exchange: Exchange): void {
     if (!this.#accepts(exchange)) return
+    this.#open = exchange
+    for (const call of exchange.calls) this.#write(call)
+  }
+
+  #write (call: Call): void {
     try {
-      this.#write(exchange)
+      call.statement ??= this.#find(call.text) ?? this.#parse(call.text)
+      call.write(this.#outbox, call.statement)
     } catch (error) {
       this.destroy(error as Error) // a message that is too large for a buffer; the outbox holds a part of it
     }
   }
 
-  #write (exchange: Exchange): void {
-    for (const call of exchange.calls) {
-      call.statement ??= this.#find(call.text) ?? this.#parse(call.text)
-      call.write(this.#outbox, call.statement)
+  /** Nothing joins it any more. */
+  #closeExchange (): void {
+    const exchange = this.#open
+    if (exchange === undefined) return
+    this.#open = undefined
+    if (exchange.last !== undefined) {
+      exchange.calls = [...exchange.calls, exchange.last]
+      this.#write(exchange.last)
     }
     this.#outbox.sync()
   }
@@ -151,7 +163,7 @@ export class Session {
   /** Prepares a statement in an exchange of its own, so that nobody's error passes over it. */
   prepare (text: string): void {
     if (this.#statements.has(text)) return
-    const exchange = new Exchange(noCalls, () => { this.#prepared(exchange) })
+    const exchange = new Exchange([], () => { this.#prepared(exchange) })
     if (!this.#accepts(exchange)) return
     const statement = this.#parse(text)
     this.#preparing.set(exchange, statement)
@@ -167,7 +179,7 @@ export class Session {
 
   /** Ends an open portal; nobody waits for the answer. */
   closePortal (portal: string): void {
-    if (!this.#accepts(new Exchange(noCalls, () => {}))) return
+    if (!this.#accepts(new Exchange([], () => {}))) return
     this.#outbox.closePortal(portal)
     this.#outbox.sync()
   }
@@ -178,6 +190,7 @@ export class Session {
    */
   forget (statement: Prepared | undefined, isUnknown: boolean): void {
     if (statement === undefined || this.#statements.get(statement.text) !== statement) return
+    this.#closeExchange()
     for (const { text, name } of isUnknown ? this.#statements.values() : [statement]) {
       this.#statements.delete(text)
       this.#outbox.closeStatement(name) // goes with what is sent next, before which there is no error that could pass over it
@@ -187,6 +200,7 @@ export class Session {
   /** Writes what was collected, now. */
   flush (): void {
     this.#isFlushDue = false
+    this.#closeExchange()
     if (this.#outbox.isEmpty || !this.isOpen) return
     for (; this.#unsent > 0; this.#unsent--) (this.#exchanges.at(-this.#unsent) as Exchange).isSent = true
     this.#socket.write(this.#outbox.take())
@@ -199,6 +213,7 @@ export class Session {
       exchange.end()
       return false
     }
+    this.#closeExchange()
     this.#exchanges.push(exchange)
     this.#unsent++
     if (!this.#isFlushDue) {
