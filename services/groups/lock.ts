@@ -1,6 +1,6 @@
 /**
- * The row of a group is its lock, on both engines: whoever changes anything of a group updates it first, then members, containers by name, marks, activity, outbox, in this
- * order everywhere. Without one order a kick and a sync would wait for each other.
+ * The row of a group is its lock, on both engines: whoever changes anything of a group updates it first, then members, and behind these two what belongs to them: containers
+ * and marks, then activity and outbox. Without one order a kick and a sync would wait for each other.
  *
  * What is kept true: the version of a group grows by exactly one for each committed change of holdings, roster or settings, and group_changes has the same numbers. Since it
  * grows under the lock, a reader who saw version n has missed nothing up to n. Listeners of the channel are told of it when the transaction is committed.
@@ -48,14 +48,25 @@ export async function lockGroup (db: Db, groupId: string, now: number, { isLarge
 
 /** The next version of a group that is locked, with what changed by it. Inside a transaction only. */
 export async function bumpGroupVersion (db: Db, groupId: string, changes: readonly Change[], now: number): Promise<number> {
-  return await db.tx(async () => {
-    const row = await db.prepare('UPDATE groups SET version = version + 1, updated_at = ? WHERE id = ? RETURNING version').get(now, groupId)
-    const version = toNumber(row?.version)
-    for (const change of changes) await appendGroupChange(db, groupId, version, change, now)
-    await db.prepare('DELETE FROM group_changes WHERE group_id = ? AND version <= ?').run(groupId, version - KEPT_VERSIONS)
-    for (const kind of new Set(changes.map(newsOf))) await tellGroup(db, { groupId, kind, version })
-    return version
-  }, { propagation: 'mandatory' })
+  const version = await raiseVersion(db, groupId, now)
+  await recordChanges(db, { groupId, version, changes }, now)
+  return version
+}
+
+/** The next version of a group that is locked; what changed by it is to be recorded. Inside a transaction only. */
+export async function raiseVersion (db: Db, groupId: string, now: number): Promise<number> {
+  const raise = db.prepare('UPDATE groups SET version = version + 1, updated_at = ? WHERE id = ? RETURNING version')
+  const row = await db.tx(async () => await raise.get(now, groupId), { propagation: 'mandatory' })
+  return toNumber(row?.version)
+}
+
+/** What changed by a version, for who asks later, and for those who watch the group. Inside a transaction only. */
+export async function recordChanges (db: Db, { groupId, version, changes }: { groupId: string, version: number, changes: readonly Change[] }, now: number): Promise<void> {
+  await Promise.all([
+    ...changes.map(async change => { await appendGroupChange(db, groupId, version, change, now) }),
+    db.prepare('DELETE FROM group_changes WHERE group_id = ? AND version <= ?').run(groupId, version - KEPT_VERSIONS),
+    ...[...new Set(changes.map(newsOf))].map(async kind => { await tellGroup(db, { groupId, kind, version }) })
+  ])
 }
 
 function newsOf ({ kind }: Change): GroupNews['kind'] {

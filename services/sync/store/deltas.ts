@@ -36,10 +36,11 @@ export async function applyDelta (db: Db, writer: Writer, { deltaId, ...delta }:
 
 /** The version of the group with it. Inside a transaction that has the lock of the group. */
 export async function addToBank (db: Db, { groupId, memberId }: Pick<Writer, 'groupId' | 'memberId'>, { add, ...moment }: Moment & Pick<Delta, 'add'>, now: number): Promise<number> {
-  const version = await bumpGroupVersion(db, groupId, [{ kind: 'container', memberId, container: BANK }], now)
-  const before = await listSlots(db, memberId, BANK)
+  const [before, version] = await Promise.all([listSlots(db, memberId, BANK), bumpGroupVersion(db, groupId, [{ kind: 'container', memberId, container: BANK }], now)])
   const content = toContent(BANK, addStacks(before, add))
-  await putContainer(db, { groupId, ownerId: memberId, container: BANK, writerId: memberId, ...moment, content, seenAt: now, version, approximate: true }, now)
-  await replaceSlots(db, { groupId, ownerId: memberId, container: BANK }, before, content.slots)
+  await Promise.all([
+    putContainer(db, { groupId, ownerId: memberId, container: BANK, writerId: memberId, ...moment, content, seenAt: now, version, approximate: true }, now),
+    replaceSlots(db, { groupId, ownerId: memberId, container: BANK }, before, content.slots)
+  ])
   return version
 }

@@ -37,11 +37,13 @@ const lockMemberSql = `
  * rows.
  */
 export async function inPlace<T> (db: Db, writer: Writer, now: number, fn: (place: Place) => Promise<T>, { isLarge = false } = {}): Promise<T> {
-  return await db.tx(async () => {
-    const group = await lockGroupOf(db, writer, now, isLarge)
-    const member = await lockMember(db, writer, now)
-    return await fn({ version: toNumber(group.version), ...member })
-  }, { retry: 2 })
+  return await db.tx(async () => await fn(await takePlace(db, writer, now, { isLarge })), { retry: 2 })
+}
+
+/** The locks of the group and the member, in this order, asked for when this is called: what is asked behind it, without waiting, has them. Inside a transaction only. */
+export async function takePlace (db: Db, writer: Writer, now: number, { isLarge = false } = {}): Promise<Place> {
+  const [group, member] = await Promise.all([lockGroupOf(db, writer, now, isLarge), lockMember(db, writer, now)])
+  return { version: toNumber(group.version), ...member }
 }
 
 /** The row of the member is the lock of what only this member reports. Inside a transaction only. Throws `TOKEN_REVOKED`. */

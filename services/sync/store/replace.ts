@@ -24,8 +24,10 @@ export async function replaceContainer (db: Db, { groupId, memberId }: Pick<Writ
   const later = name === 'bank' && isOrdered ? await listDeltasAfter(db, memberId, upload, now) : []
   const content = later.length === 0 ? reported : toContent(name, later.reduce(addStacks, [...reported.slots]))
   const owned = { groupId, ownerId: known.ownerOf(name), container: name }
-  await putContainer(db, { ...owned, ...upload, writerId: memberId, content, seenAt: known.seenAt, version, approximate: later.length > 0 }, now)
-  const before = known.held.has(name) ? await listSlots(db, owned.ownerId, name) : []
+  const [before] = await Promise.all([
+    known.held.has(name) ? listSlots(db, owned.ownerId, name) : [],
+    putContainer(db, { ...owned, ...upload, writerId: memberId, content, seenAt: known.seenAt, version, approximate: later.length > 0 }, now)
+  ])
   await replaceSlots(db, owned, before, content.slots)
   const change = name === SHARED && known.held.has(name) ? describeChange(before, content.slots) : undefined
   if (change !== undefined) await appendActivity(db, { groupId, type: 'storage.changed', memberId, data: change }, now)
