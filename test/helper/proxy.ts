@@ -349,8 +349,8 @@ function cut ({ client, upstream }: Pick<Link, 'client' | 'upstream'>, how: How)
   upstream.destroy()
 }
 
-/** A socket that does not stand yet cannot be reset. */
+/** A socket that does not stand yet cannot be reset, nor one that was ended: the process would wait for its close at its own end, for ever. */
 function abandon (socket: Socket): void {
-  if (socket.connecting) socket.destroy()
+  if (socket.connecting || socket.writableEnded) socket.destroy()
   else socket.resetAndDestroy()
 }
