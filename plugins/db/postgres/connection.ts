@@ -8,8 +8,8 @@
  *  3. A session whose state is not known to be clean is closed, never given back.
  *  4. If there is a replica, the position in the server's log is asked for behind what may have written (see written.ts), in an exchange of its own that travels with it. Nobody waits
  *     for the answer but the session, which is given back behind it.
- *  5. A transaction's id is asked for behind its first writes, in the same packet, so that its fate can be asked for if COMMIT is not answered. What is not known to have happened is never
- *     reported as failed: TDM_ERR_TX_OUTCOME_UNKNOWN.
+ *  5. A transaction's id is asked for behind its first writes, in the same packet, so that its fate can be asked for if COMMIT is not answered. What is not known to have
+ *     happened is never reported as failed: TDM_ERR_TX_OUTCOME_UNKNOWN.
  */
 import { databaseError, DbBind, errorKind, TxDoomed, TxLost, TxOutcomeUnknown, TxPropagation, TxRolledBack } from '../../errors.ts'
 import type { GateLease } from '../gate.ts'

@@ -293,7 +293,7 @@ export class Thread {
     const { promise, resolve: setStuck } = Promise.withResolvers<boolean>()
     this.stop()
     void this.#tail.then(() => { setStuck(false) })
-    void this.run({ kind: 'end' }, unlimited, 'close').catch(noop).then(() => { this.#worker.ref() }) // its answer has let go of it
+    this.run({ kind: 'end' }, unlimited, 'close').catch(noop)
     const timer = setTimeout(() => { setStuck(true) }, graceMs)
     const isStuck = await promise
     clearTimeout(timer)
